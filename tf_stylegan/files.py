@@ -1,0 +1,105 @@
+"""Run directories, atomic writes and the log (F0: standard library only)."""
+
+import contextlib
+import datetime
+import os
+import re
+import sys
+
+from tf_stylegan.errors import UserError
+
+
+@contextlib.contextmanager
+def atomic_write(path, mode="wb"):
+    """Opens a temporary file beside `path` and renames it over `path` only when the block ends well.
+
+    A crash, a full disk or an error inside the block leaves whatever was at `path` as it was, and no rubbish beside it.
+
+    Args:
+        path: file to write; its folder must exist.
+        mode: "wb" or "w" (UTF-8).
+    Yields:
+        the open file object.
+    Raises:
+        UserError: when the disk is full or the folder cannot be written.
+    """
+    path = os.fspath(path)
+    temporary = f"{path}.tmp-{os.getpid()}"
+    try:
+        with open(temporary, mode, encoding=None if "b" in mode else "utf-8") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise UserError(
+            f"could not write {path}: {error.strerror or error}; the previous file, if any, is untouched. "
+            "Free some space or choose another folder."
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+
+
+def make_run_dir(result_dir, description):
+    """Creates `result_dir/NNNNN-description`, NNNNN one above the highest number there (numbering of the originals).
+
+    Returns:
+        the new folder's path.
+    Raises:
+        UserError: when the folder cannot be made.
+    """
+    try:
+        os.makedirs(result_dir, exist_ok=True)
+        while True:
+            numbers = [int(m[1]) for m in (re.match(r"(\d+)-", name) for name in os.listdir(result_dir)) if m]
+            path = os.path.join(result_dir, f"{max(numbers, default=-1) + 1:05d}-{description}")
+            with contextlib.suppress(FileExistsError):  # another run took the number meanwhile: try the next
+                os.mkdir(path)
+                return path
+    except OSError as error:
+        raise UserError(f"could not make a run directory in {result_dir}: {error.strerror or error}") from error
+
+
+def run_dirs(result_dir):
+    """Paths of the run directories in `result_dir`, newest (highest number) first."""
+    if not os.path.isdir(result_dir):
+        return []
+    numbered = [(int(m[1]), name) for name in os.listdir(result_dir) if (m := re.match(r"(\d+)-", name))]
+    return [os.path.join(result_dir, name) for _, name in sorted(numbered, reverse=True)]
+
+
+class Log:
+    """Prints lines and appends them to `log.txt`; tqdm bars on the terminal are left whole."""
+
+    def __init__(self, path=None):
+        self._file = open(path, "a", encoding="utf-8", buffering=1) if path else None  # noqa: SIM115 (closed in close)
+
+    def __call__(self, line=""):
+        from tqdm import tqdm  # imported late: this module stays importable without it
+
+        tqdm.write(line, file=sys.stdout)
+        sys.stdout.flush()
+        if self._file:
+            self._file.write(f"{line}\n")
+
+    def close(self):
+        if self._file:
+            self._file.close()
+            self._file = None
+
+
+def format_time(seconds):
+    """`1d 02h 03m`, `2h 03m 04s`, `3m 04s` or `4s`, as the originals print durations."""
+    seconds = round(seconds)
+    days, hours, minutes = seconds // 86400, seconds // 3600 % 24, seconds // 60 % 60
+    if days:
+        return f"{days}d {hours:02d}h {minutes:02d}m"
+    if hours:
+        return f"{hours}h {minutes:02d}m {seconds % 60:02d}s"
+    return f"{minutes}m {seconds % 60:02d}s" if minutes else f"{seconds}s"
+
+
+def timestamp():
+    """Local time to the second, ISO 8601."""
+    return datetime.datetime.now().isoformat(timespec="seconds")

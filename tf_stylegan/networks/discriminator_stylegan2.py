@@ -1,0 +1,160 @@
+"""The discriminator of StyleGAN2, configs e and f, in its three architectures (section 4.1, figure 7)."""
+
+import math
+
+import keras
+import tensorflow as tf
+
+from tf_stylegan.errors import UserError
+from tf_stylegan.layers.core import Conv2D, Dense, MinibatchStddev, serializable
+from tf_stylegan.layers.modulated import num_fmaps
+from tf_stylegan.networks.base import Network, check_choice, check_labels, check_resolution
+from tf_stylegan.ops.upfirdn_2d import downsample_2d
+
+
+class Block(keras.layers.Layer):
+    """All layers of one resolution above 4x4, under the scope `RxR`; made and called by the network below."""
+
+    def __init__(self, res, fmaps, fmaps_out, from_rgb, skip, act, resample_kernel):
+        super().__init__(name=f"{res}x{res}")
+        self.fmaps = fmaps
+        self.from_rgb = Conv2D(fmaps, 1, act=act, name="FromRGB") if from_rgb else None
+        down = {"down": True, "resample_kernel": resample_kernel}
+        self.conv0 = Conv2D(fmaps, act=act, name="Conv0")
+        self.conv1 = Conv2D(fmaps_out, act=act, name="Conv1_down", **down)
+        self.skip = Conv2D(fmaps_out, 1, use_bias=False, name="Skip", **down) if skip else None
+
+    def build(self, num_channels):
+        shape = [None, None, None, self.fmaps]
+        if self.from_rgb is not None:
+            self.from_rgb.build([None, None, None, num_channels])
+        for layer in (self.conv0, self.conv1, self.skip):
+            if layer is not None:
+                layer.build(shape)
+
+    def call(self, x, y):
+        """x: output of the block before, None at the top; y: the picture at this resolution → output at half the size."""
+        if self.from_rgb is not None:
+            rgb = self.from_rgb(y)
+            x = rgb if x is None else x + rgb
+        skip = x
+        x = self.conv1(self.conv0(x))
+        if self.skip is not None:
+            x = (x + self.skip(skip)) * (1 / math.sqrt(2))
+        return x
+
+
+class Head(keras.layers.Layer):
+    """The layers of the scope `4x4`: minibatch standard deviation, convolution, dense."""
+
+    def __init__(self, fmaps_conv, fmaps_dense, from_rgb, act, mbstd_group_size, mbstd_num_features):
+        super().__init__(name="4x4")
+        self.from_rgb = Conv2D(fmaps_conv, 1, act=act, name="FromRGB") if from_rgb else None
+        self.mbstd = None
+        if mbstd_group_size > 1:
+            self.mbstd = MinibatchStddev(mbstd_group_size, mbstd_num_features, name="MinibatchStddev")
+        self.conv = Conv2D(fmaps_conv, act=act, name="Conv")
+        self.dense = Dense(fmaps_dense, act=act, name="Dense0")
+
+    def build(self, num_channels):
+        if self.from_rgb is not None:
+            self.from_rgb.build([None, None, None, num_channels])
+        fmaps = self.conv.fmaps
+        if self.mbstd is not None:
+            self.mbstd.build([None, 4, 4, fmaps])
+        self.conv.build([None, 4, 4, fmaps + (self.mbstd.num_features if self.mbstd else 0)])
+        self.dense.build([None, 4, 4, fmaps])
+
+    def call(self, x, y):
+        if self.from_rgb is not None:
+            rgb = self.from_rgb(y)
+            x = rgb if x is None else x + rgb
+        if self.mbstd is not None:
+            x = self.mbstd(x)
+        return self.dense(self.conv(x))
+
+
+@serializable
+class DiscriminatorStyleGAN2(Network):
+    """`D_stylegan2` of training/networks_stylegan2.py.
+
+    Args:
+        num_channels, resolution: of the pictures; any power of two from 4 to 1024.
+        label_size: width of the labels, 0 for none.
+        fmap_base, fmap_decay, fmap_min, fmap_max: channels of the layers, see `layers.modulated.num_fmaps`.
+        architecture: "orig", "skip" or "resnet".
+        nonlinearity: activation.
+        mbstd_group_size, mbstd_num_features: see `layers.core.MinibatchStddev`; a group of 0 or 1 leaves it out.
+        dtype: "float32", the only one.
+        resample_kernel: low-pass filter of the changes of size.
+    """
+
+    def __init__(
+        self,
+        num_channels=3,
+        resolution=1024,
+        label_size=0,
+        fmap_base=16 << 10,
+        fmap_decay=1.0,
+        fmap_min=1,
+        fmap_max=512,
+        architecture="resnet",
+        nonlinearity="lrelu",
+        mbstd_group_size=4,
+        mbstd_num_features=1,
+        dtype="float32",
+        resample_kernel=(1, 3, 3, 1),
+        name="D",
+    ):
+        resample_kernel = list(resample_kernel)
+        super().__init__(locals())
+        top = check_resolution(resolution)
+        check_choice("architecture", architecture, ("orig", "skip", "resnet"))
+        self.resolution, self.num_channels, self.label_size = resolution, num_channels, label_size
+        self.architecture, self.resample_kernel = architecture, resample_kernel
+
+        def nf(stage):
+            return num_fmaps(stage, fmap_base, fmap_decay, fmap_min, fmap_max)
+
+        self.blocks = [
+            Block(
+                2**log2,
+                nf(log2 - 1),
+                nf(log2 - 2),
+                from_rgb=architecture == "skip" or log2 == top,
+                skip=architecture == "resnet",
+                act=nonlinearity,
+                resample_kernel=resample_kernel,
+            )
+            for log2 in range(top, 2, -1)
+        ]
+        from_rgb = architecture == "skip" or top == 2
+        self.head = Head(nf(1), nf(0), from_rgb, nonlinearity, mbstd_group_size, mbstd_num_features)
+        self.output_layer = Dense(max(label_size, 1), name="Output")
+
+    def build(self, input_shape=None):
+        for block in self.blocks:
+            block.build(self.num_channels)
+        self.head.build(self.num_channels)
+        self.output_layer.build([None, self.head.dense.units])
+
+    def call(self, images, labels=None):
+        """Scores pictures.
+
+        Args:
+            images: `[N, resolution, resolution, num_channels]`, about [-1, 1].
+            labels: `[N, label_size]`, None for zeros.
+        Returns:
+            `[N, 1]` scores, before any sigmoid.
+        """
+        if images.shape.rank != 4 or list(images.shape[1:]) != [self.resolution, self.resolution, self.num_channels]:
+            size = f"{self.resolution}, {self.resolution}, {self.num_channels}"
+            raise UserError(f"images must be [N, {size}] for this network, got {images.shape}")
+        labels = check_labels(labels, self.label_size, images)
+        x, y = None, images
+        for block in self.blocks:
+            x = block(x, y)
+            if self.architecture == "skip":
+                y = downsample_2d(y, self.resample_kernel)
+        x = self.output_layer(self.head(x, y))
+        return tf.reduce_sum(x * labels, axis=1, keepdims=True) if self.label_size else x

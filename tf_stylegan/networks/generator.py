@@ -1,0 +1,148 @@
+"""The generator: mapping, truncation or style mixing, synthesis, and the running average of w (`G_main`)."""
+
+import inspect
+
+import tensorflow as tf
+
+from tf_stylegan.errors import UserError
+from tf_stylegan.layers.core import serializable
+from tf_stylegan.networks.base import Network
+from tf_stylegan.networks.mapping import Mapping
+from tf_stylegan.networks.synthesis_stylegan2 import SynthesisStyleGAN2
+from tf_stylegan.ops import random
+
+MAPPINGS = {"G_mapping": Mapping}
+SYNTHESES = {"G_synthesis_stylegan2": SynthesisStyleGAN2}
+
+
+@serializable
+class Generator(Network):
+    """`G_main` of training/networks_stylegan2.py: latents to pictures.
+
+    `Gs.mapping(latents, labels)` and `Gs.synthesis(dlatents, noise_mode=…)` are its two parts, models themselves.
+
+    Args:
+        truncation_psi: how far to keep from the average w, where a call does not say; 1 or None is no truncation.
+        truncation_cutoff: number of styles that are truncated; None for all.
+        dlatent_avg_beta: decay of the running average of w, per batch in training; None leaves it alone.
+        style_mixing_prob: probability of mixing two styles in training; None or 0 for never.
+        mapping_func, synthesis_func: names of the parts, as in the original.
+        **kwargs: keywords of the parts (`resolution`, `label_size`, …), each handed to those that know it.
+    Raises:
+        UserError: for a keyword that neither part knows.
+    """
+
+    def __init__(
+        self,
+        truncation_psi=0.5,
+        truncation_cutoff=None,
+        dlatent_avg_beta=0.995,
+        style_mixing_prob=0.9,
+        mapping_func="G_mapping",
+        synthesis_func="G_synthesis_stylegan2",
+        name="G",
+        **kwargs,
+    ):
+        super().__init__(locals())
+        self.truncation_psi, self.truncation_cutoff = truncation_psi, truncation_cutoff
+        self.dlatent_avg_beta, self.style_mixing_prob = dlatent_avg_beta, style_mixing_prob
+        parts = _find(MAPPINGS, "mapping_func", mapping_func), _find(SYNTHESES, "synthesis_func", synthesis_func)
+        known = [
+            set(inspect.signature(part.__init__).parameters) - {"self", "name", "dlatent_broadcast"} for part in parts
+        ]
+        unknown = sorted(set(kwargs) - known[0] - known[1])
+        if unknown:
+            raise UserError(
+                f"{name}: unknown keyword {', '.join(unknown)}; known: {', '.join(sorted(known[0] | known[1]))}"
+            )
+        self.synthesis = parts[1](**{k: v for k, v in kwargs.items() if k in known[1]})
+        self.num_layers = self.synthesis.num_layers
+        self.mapping = parts[0](
+            dlatent_broadcast=self.num_layers, **{k: v for k, v in kwargs.items() if k in known[0]}
+        )  # fmt: skip
+        self.latent_size, self.label_size = self.mapping.latent_size, self.mapping.label_size
+        self.resolution, self.num_channels = self.synthesis.resolution, self.synthesis.num_channels
+
+    def build(self, input_shape=None):
+        # Assigned inside replicas: without an aggregation each replica's copy would drift off on its own.
+        state = {"trainable": False, "initializer": "zeros", "aggregation": "mean"}
+        self.lod = self.add_weight(name="lod", shape=[], **state)
+        self.dlatent_avg = self.add_weight(name="dlatent_avg", shape=[self.mapping.dlatent_size], **state)
+        self.mapping.build()
+        self.synthesis.build()
+
+    @property
+    def w_avg(self):
+        """Running average of w, `[dlatent_size]`: the name used by later papers for `dlatent_avg`."""
+        return self.dlatent_avg
+
+    def call(
+        self,
+        latents,
+        labels=None,
+        truncation_psi=None,
+        truncation_cutoff=None,
+        noise_mode=None,
+        seed=None,
+        training=False,
+    ):
+        """Draws pictures.
+
+        Args:
+            latents: `[N, latent_size]`, normally distributed.
+            labels: `[N, label_size]`; None for zeros.
+            truncation_psi: None for the network's own, 1 for no truncation. Ignored in training.
+            truncation_cutoff: None for the network's own; `num_layers` truncates every style.
+            noise_mode: "const", "random", "none"; None for the network's own (`randomize_noise`).
+            seed: int32 `[2]` for everything random, None for draws that never repeat.
+            training: mix styles and move the average of w instead of truncating.
+        Returns:
+            `[N, H, W, C]` float32, about [-1, 1].
+        """
+        if training:
+            dlatents = self.training_dlatents(latents, labels, seed)
+        else:
+            dlatents = self.truncate(self.mapping(latents, labels), truncation_psi, truncation_cutoff)
+        return self.synthesis(dlatents, noise_mode=noise_mode, seed=random.fold_in(seed, 0))
+
+    def truncate(self, dlatents, truncation_psi=None, truncation_cutoff=None):
+        """Draws w towards its average (StyleGAN, appendix B): `[N, num_layers, dlatent_size]` in and out."""
+        psi = self.truncation_psi if truncation_psi is None else truncation_psi
+        cutoff = self.truncation_cutoff if truncation_cutoff is None else truncation_cutoff
+        if psi is None or (isinstance(psi, int | float) and psi == 1):
+            return dlatents
+        if cutoff is not None:
+            psi = tf.where(tf.range(self.num_layers)[:, None] < cutoff, tf.cast(psi, tf.float32), 1.0)
+        return self.dlatent_avg + (dlatents - self.dlatent_avg) * psi
+
+    def training_dlatents(self, latents, labels=None, seed=None, shard=(0, 1)):
+        """w as training sees it: the running average is moved, styles are mixed.
+
+        Args:
+            latents, labels: as `call`.
+            seed: int32 `[2]` or None.
+            shard: (index, count) of this replica; latents for mixing are dealt out, the cut is the same for all.
+        Returns:
+            `[N, num_layers, dlatent_size]`.
+        """
+        dlatents = self.mapping(latents, labels)
+        if self.dlatent_avg_beta is not None:
+            mean = tf.reduce_mean(dlatents[:, 0], axis=0)
+            moved = mean + (self.dlatent_avg - mean) * self.dlatent_avg_beta
+            finite = tf.reduce_all(tf.math.is_finite(moved))  # one bad batch must not poison the average for good
+            self.dlatent_avg.assign(tf.where(finite, moved, tf.convert_to_tensor(self.dlatent_avg)))
+        if not self.style_mixing_prob:
+            return dlatents
+        latents2 = random.normal([tf.shape(latents)[0], self.latent_size], random.fold_in(seed, 1), shard)
+        dlatents2 = self.mapping(latents2, labels)
+        mix, where = tf.unstack(random.uniform([2], random.fold_in(seed, 2)))
+        layers = self.num_layers
+        cut = 1 + tf.cast(where * tf.cast(layers - 1, tf.float32), tf.int32)  # 1 … layers − 1
+        cut = tf.where(mix < self.style_mixing_prob, tf.minimum(cut, layers - 1), layers)
+        return tf.where(tf.range(layers)[:, None] < cut, dlatents, dlatents2)
+
+
+def _find(table, what, name):
+    if name not in table:
+        raise UserError(f"unknown {what} {name!r}; known: {', '.join(table)}")
+    return table[name]

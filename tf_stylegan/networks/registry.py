@@ -1,0 +1,29 @@
+"""From the original's function names to classes (F3)."""
+
+from tf_stylegan.errors import UserError
+from tf_stylegan.networks.discriminator_stylegan2 import DiscriminatorStyleGAN2
+from tf_stylegan.networks.generator import MAPPINGS, SYNTHESES, Generator
+
+NETWORKS = {"G_main": Generator, "D_stylegan2": DiscriminatorStyleGAN2, **MAPPINGS, **SYNTHESES}
+
+
+def build_network(func, **kwargs):
+    """Makes a network with its weights.
+
+    Args:
+        func: name of the original's function, with or without its module: "G_main", "training.networks_stylegan2.G_main".
+        **kwargs: its keywords; `name` is the network's.
+    Returns:
+        the Keras model, built.
+    Raises:
+        UserError: for a name or a keyword nobody knows.
+    """
+    name = func.rsplit(".", 1)[-1]
+    if name not in NETWORKS:
+        raise UserError(f"unknown network {func!r}; known: {', '.join(NETWORKS)}")
+    try:
+        network = NETWORKS[name](**kwargs)
+    except TypeError as error:
+        raise UserError(f"{name}: {error}; a keyword of another kind of network?") from error
+    network.build()
+    return network

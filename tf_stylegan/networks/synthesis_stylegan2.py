@@ -1,0 +1,162 @@
+"""The synthesis network of StyleGAN2, configs e and f, in its three architectures (section 4.1, figure 7)."""
+
+import math
+
+import keras
+import tensorflow as tf
+
+from tf_stylegan.errors import UserError
+from tf_stylegan.layers.core import Constant, Conv2D, serializable
+from tf_stylegan.layers.modulated import ModulatedConv2D, num_fmaps
+from tf_stylegan.networks.base import Network, check_choice, check_resolution
+from tf_stylegan.ops import random
+from tf_stylegan.ops.upfirdn_2d import upsample_2d
+
+NOISE_MODES = ("const", "random", "none")
+
+
+class Block(keras.layers.Layer):
+    """All layers of one resolution, under the scope `RxR` of the original; made and called by the network below."""
+
+    def __init__(self, res, fmaps, num_channels, to_rgb, skip, act, resample_kernel):
+        super().__init__(name=f"{res}x{res}")
+        self.res = res
+        style = {"act": act, "resample_kernel": resample_kernel}
+        if res == 4:
+            self.const = Constant(fmaps, name="Const")
+            self.convs = [ModulatedConv2D(fmaps, name="Conv", **style)]
+        else:
+            self.const = None
+            self.convs = [
+                ModulatedConv2D(fmaps, up=True, name="Conv0_up", **style),
+                ModulatedConv2D(fmaps, name="Conv1", **style),
+            ]
+        self.to_rgb = (
+            ModulatedConv2D(num_channels, 1, demodulate=False, use_noise=False, name="ToRGB") if to_rgb else None
+        )
+        self.skip = None
+        if skip:
+            self.skip = Conv2D(fmaps, 1, up=True, use_bias=False, resample_kernel=resample_kernel, name="Skip")
+
+    def build(self, fmaps_in, dlatent_size):
+        if self.const is not None:
+            self.const.build()
+            fmaps_in = self.const.fmaps
+        shape = [None, None, None, fmaps_in]
+        if self.skip is not None:
+            self.skip.build(shape)
+        for conv in self.convs:
+            conv.build(shape, [None, dlatent_size])
+            shape = [None, None, None, conv.fmaps]
+        if self.to_rgb is not None:
+            self.to_rgb.build(shape, [None, dlatent_size])
+
+    def call(self, x, dlatents, noises):
+        """x: output of the block before (None at 4x4) → output; dlatents and noises: one per convolution."""
+        skip = x
+        if self.const is not None:
+            x = self.const(dlatents[0])
+        for conv, w, noise in zip(self.convs, dlatents, noises):
+            x = conv(x, w, noise)
+        if self.skip is not None:
+            x = (x + self.skip(skip)) * (1 / math.sqrt(2))
+        return x
+
+
+@serializable
+class SynthesisStyleGAN2(Network):
+    """`G_synthesis_stylegan2` of training/networks_stylegan2.py.
+
+    Args:
+        dlatent_size: width of w.
+        num_channels: channels of the pictures.
+        resolution: side of the pictures, a power of two from 4 to 1024.
+        fmap_base, fmap_decay, fmap_min, fmap_max: channels of the layers, see `layers.modulated.num_fmaps`.
+        randomize_noise: the noise mode where none is asked for: True is "random", False "const".
+        architecture: "orig", "skip" or "resnet".
+        nonlinearity: activation.
+        dtype: "float32", the only one.
+        resample_kernel: low-pass filter of the changes of size.
+        fused_modconv: accepted for the originals' sake; both of its settings are the same computation here.
+    """
+
+    def __init__(
+        self,
+        dlatent_size=512,
+        num_channels=3,
+        resolution=1024,
+        fmap_base=16 << 10,
+        fmap_decay=1.0,
+        fmap_min=1,
+        fmap_max=512,
+        randomize_noise=True,
+        architecture="skip",
+        nonlinearity="lrelu",
+        dtype="float32",
+        resample_kernel=(1, 3, 3, 1),
+        fused_modconv=True,
+        name="G_synthesis",
+    ):
+        resample_kernel = list(resample_kernel)
+        super().__init__(locals())
+        self.resolution_log2 = check_resolution(resolution)
+        check_choice("architecture", architecture, ("orig", "skip", "resnet"))
+        self.resolution, self.dlatent_size, self.num_channels = resolution, dlatent_size, num_channels
+        self.architecture, self.resample_kernel, self.randomize_noise = architecture, resample_kernel, randomize_noise
+        self.num_layers = self.resolution_log2 * 2 - 2  # styles; the last is that of the last ToRGB
+        self.blocks = []
+        for log2 in range(2, self.resolution_log2 + 1):
+            fmaps = num_fmaps(log2 - 1, fmap_base, fmap_decay, fmap_min, fmap_max)
+            to_rgb = architecture == "skip" or log2 == self.resolution_log2
+            skip = architecture == "resnet" and log2 > 2
+            self.blocks.append(Block(2**log2, fmaps, num_channels, to_rgb, skip, nonlinearity, resample_kernel))
+
+    def build(self, input_shape=None):
+        self.noise = []
+        for i in range(self.num_layers - 1):
+            res = 2 ** ((i + 5) // 2)
+            normal = keras.initializers.RandomNormal(stddev=1)
+            self.noise.append(
+                self.add_weight(name=f"noise{i}", shape=[1, res, res, 1], initializer=normal, trainable=False)
+            )
+        fmaps = None
+        for block in self.blocks:
+            block.build(fmaps, self.dlatent_size)
+            fmaps = block.convs[-1].fmaps
+
+    def call(self, dlatents, noise_mode=None, seed=None, shard=(0, 1)):
+        """w to pictures.
+
+        Args:
+            dlatents: `[N, num_layers, dlatent_size]`.
+            noise_mode: "const" (the stored maps), "random" (new for each sample) or "none"; None: `randomize_noise`.
+            seed, shard: of the random noise, see `ops.random.normal`.
+        Returns:
+            `[N, resolution, resolution, num_channels]` float32, about [-1, 1].
+        """
+        if dlatents.shape.rank != 3 or list(dlatents.shape[1:]) != [self.num_layers, self.dlatent_size]:
+            raise UserError(f"dlatents must be [N, {self.num_layers}, {self.dlatent_size}], got {dlatents.shape}")
+        if noise_mode is None:
+            noise_mode = "random" if self.randomize_noise else "const"
+        check_choice("noise_mode", noise_mode, NOISE_MODES)
+        w = tf.unstack(dlatents, axis=1)
+        noises = [self._noise(i, noise_mode, tf.shape(dlatents)[0], seed, shard) for i in range(self.num_layers - 1)]
+        x = y = None
+        layer = 0
+        for block in self.blocks:
+            count = len(block.convs)
+            x = block(x, w[layer : layer + count], noises[layer : layer + count])
+            layer += count
+            if self.architecture == "skip" and y is not None:
+                y = upsample_2d(y, self.resample_kernel)
+            if block.to_rgb is not None:
+                rgb = block.to_rgb(x, w[layer])  # shares the style of the layer that follows
+                y = rgb if y is None else y + rgb
+        return y
+
+    def _noise(self, i, mode, batch, seed, shard):
+        if mode == "none":
+            return None
+        if mode == "const":
+            return self.noise[i]
+        return random.normal([batch, *self.noise[i].shape[1:]], random.fold_in(seed, i), shard)

@@ -1,0 +1,83 @@
+"""Convolutions of the StyleGAN2 networks; weights are arguments, nothing is created here (F1).
+
+After training/networks_stylegan2.py and dnnlib/tflib/ops/upfirdn_2d.py of the original, in NHWC.
+"""
+
+import tensorflow as tf
+
+from tf_stylegan.ops.upfirdn_2d import downsample_2d, setup_kernel, upfirdn_2d, upsample_2d
+
+
+def conv2d(x, w):
+    """Plain convolution, stride 1, size kept. x `[N, H, W, I]`, w `[k, k, I, O]` with odd k → `[N, H, W, O]`."""
+    return tf.nn.conv2d(x, w, strides=1, padding="SAME")
+
+
+def upsample_conv_2d(x, w, k=None, factor=2, gain=1.0):
+    """Transposed convolution with stride `factor`, then the low-pass filter `k`, as one upsampling convolution.
+
+    Args:
+        x: `[N, H, W, I]`.
+        w: `[kh, kw, I, O]`, kh = kw.
+        k: filter of the high resolution, `[n]` or `[n, n]`; None is a box of `factor`.
+        gain: scale of the result.
+    Returns:
+        `[N, H·factor, W·factor, O]`.
+    """
+    taps = w.shape[0]
+    if taps == 1:  # one tap: filtering first touches I channels at most once more and skips a strided transpose
+        return conv2d(upsample_2d(x, k, factor, gain), w)
+    k = setup_kernel([1] * factor if k is None else k, gain * factor**2)
+    p = k.shape[0] - factor - (taps - 1)
+    size = tf.shape(x)
+    out_size = [size[0], (size[1] - 1) * factor + taps, (size[2] - 1) * factor + taps, w.shape[3]]
+    # TensorFlow's transposed convolution takes [kh, kw, O, I] and mirrors nothing: turn the kernel to get the
+    # convolution that the original means.
+    w = tf.transpose(w[::-1, ::-1], [0, 1, 3, 2])
+    y = tf.nn.conv2d_transpose(x, w, out_size, strides=factor, padding="VALID")
+    if None not in x.shape[1:3]:
+        y.set_shape([None, (x.shape[1] - 1) * factor + taps, (x.shape[2] - 1) * factor + taps, None])
+    pad0, pad1 = (p + 1) // 2 + factor - 1, p // 2 + 1
+    return upfirdn_2d(y, k, padx0=pad0, padx1=pad1, pady0=pad0, pady1=pad1)
+
+
+def conv_downsample_2d(x, w, k=None, factor=2, gain=1.0):
+    """Low-pass filter `k`, then convolution with stride `factor`.
+
+    Args, as `upsample_conv_2d`. Returns `[N, H / factor, W / factor, O]`.
+    """
+    taps = w.shape[0]
+    if taps == 1:  # one tap: only the pixels that are kept need filtering
+        return conv2d(downsample_2d(x, k, factor, gain), w)
+    k = setup_kernel([1] * factor if k is None else k, gain)
+    p = k.shape[0] - factor + (taps - 1)
+    pad0, pad1 = (p + 1) // 2, p // 2
+    y = upfirdn_2d(x, k, padx0=pad0, padx1=pad1, pady0=pad0, pady1=pad1)
+    return tf.nn.conv2d(y, w, strides=factor, padding="VALID")
+
+
+def modulated_conv2d(x, w, style, up=False, down=False, demodulate=True, resample_kernel=None):
+    """Convolution whose input channels are scaled per sample, its output brought back to unit variance (section 2.2).
+
+    The activations are scaled, not the kernel: no grouped convolution is needed, any batch size runs on any device.
+
+    Args:
+        x: `[N, H, W, I]`.
+        w: `[k, k, I, O]`, equalised learning rate already applied.
+        style: `[N, I]` scales.
+        up, down: change the size by 2 with `resample_kernel`.
+        demodulate: divide by the norm that the scaled kernel would have, with 1e-8 under the root.
+    Returns:
+        `[N, H', W', O]`.
+    """
+    x = x * style[:, None, None, :]
+    if up:
+        x = upsample_conv_2d(x, w, k=resample_kernel)
+    elif down:
+        x = conv_downsample_2d(x, w, k=resample_kernel)
+    else:
+        x = conv2d(x, w)
+    if demodulate:
+        power = tf.reduce_sum(tf.square(w), axis=[0, 1])  # [I, O]
+        x *= tf.math.rsqrt(tf.matmul(tf.square(style), power) + 1e-8)[:, None, None, :]
+    return x
