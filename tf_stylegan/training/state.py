@@ -1,0 +1,120 @@
+"""Everything that changes while a run goes on, saved and restored whole (F4)."""
+
+import dataclasses
+import json
+import os
+import re
+import zipfile
+
+import numpy as np
+import tensorflow as tf
+
+from tf_stylegan.errors import UserError
+from tf_stylegan.files import atomic_write
+from tf_stylegan.networks.registry import build_network
+from tf_stylegan.training.ema import MovingAverage
+from tf_stylegan.training.optimizer import Adam
+from tf_stylegan.training.schedule import adam_settings
+
+CHECKPOINT = re.compile(r"checkpoint-(\d+)\.npz")
+
+
+@dataclasses.dataclass
+class Progress:
+    """The numbers of a run. Images are counted in images, not thousands."""
+
+    cur_nimg: int = 0  # images shown so far; also the position in the data: epoch and place follow from it
+    step: int = 0  # steps taken; decides when to regularise
+    tick: int = 0
+    tick_start_nimg: int = 0
+    skipped: int = 0  # updates skipped because something was not finite
+    skipped_in_row: int = 0
+    seconds: float = 0.0  # trained, over all sessions
+
+
+class TrainState:
+    """Networks, optimizers, averages and counters of a run.
+
+    Args:
+        config: TrainingConfig.
+        strategy: the tf.distribute strategy under whose scope all variables are made.
+    """
+
+    def __init__(self, config, strategy):
+        self.progress = Progress()
+        with strategy.scope():
+            self.G = build_network("G_main", name="G", **config.G_kwargs)
+            self.D = build_network("D_stylegan2", name="D", **config.D_kwargs)
+            self.Gs = build_network("G_main", name="Gs", **config.G_kwargs)
+            self.average = MovingAverage(self.G, self.Gs)
+            self.pl_mean = tf.Variable(0.0, trainable=False, aggregation=tf.VariableAggregation.MEAN)
+            self.G_optimizer = _make_adam(self.G, config, config.G_reg_interval)
+            self.D_optimizer = _make_adam(self.D, config, config.D_reg_interval)
+
+    def variables(self):
+        """dict of unique names to every variable of the run."""
+        found = {"pl_mean": self.pl_mean}
+        for network in (self.G, self.D, self.Gs):
+            for v in network.variables:
+                assert v.path not in found, v.path
+                found[v.path] = v
+        for name, optimizer in (("G_adam", self.G_optimizer), ("D_adam", self.D_optimizer)):
+            found.update({f"{name}/{key}": v for key, v in optimizer.state().items()})
+        return found
+
+    def save(self, path):
+        """Writes a checkpoint atomically: a NumPy archive of all variables and the counters."""
+        arrays = {name: v.numpy() for name, v in self.variables().items()}
+        arrays["progress"] = np.array(json.dumps(dataclasses.asdict(self.progress)))
+        with atomic_write(path) as file:
+            np.savez(file, **arrays)
+
+    def restore(self, path):
+        """Restores a checkpoint whole, or raises UserError and changes nothing."""
+        arrays = read_checkpoint(path)
+        progress = Progress(**json.loads(str(arrays.pop("progress"))))
+        variables = self.variables()
+        wrong = sorted(arrays.keys() ^ variables.keys())
+        wrong += [
+            f"{name} {list(arrays[name].shape)} for {list(v.shape)}"
+            for name, v in variables.items()
+            if name in arrays and arrays[name].shape != tuple(v.shape)
+        ]
+        if wrong:
+            raise UserError(f"checkpoint {path} is of another network: {', '.join(wrong[:10])}{' …' * (len(wrong) > 10)}")
+        for name, v in variables.items():
+            v.assign(arrays[name])
+        self.progress = progress
+
+
+def read_checkpoint(path):
+    """All arrays of a checkpoint; UserError when it cannot be read whole (the archive has checksums)."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except FileNotFoundError as error:
+        raise UserError(f"checkpoint {path} does not exist") from error
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zipfile.zlib.error) as error:
+        raise UserError(f"checkpoint {path} cannot be read ({error}); delete it to resume from the one before") from error
+
+
+def checkpoints(run_dir):
+    """Paths of the checkpoints in a run directory, newest first."""
+    names = sorted((name for name in os.listdir(run_dir) if CHECKPOINT.fullmatch(name)), reverse=True)
+    return [os.path.join(run_dir, name) for name in names]
+
+
+def checkpoint_path(run_dir, cur_nimg):
+    return os.path.join(run_dir, f"checkpoint-{cur_nimg:010d}.npz")
+
+
+def _make_adam(network, config, reg_interval):
+    settings = adam_settings(
+        config.learning_rate,
+        config.adam_beta1,
+        config.adam_beta2,
+        reg_interval if config.lazy_regularization else None,
+    )
+    variables = network.trainable_variables
+    names = [v.path for v in variables]
+    return Adam([v.value for v in variables], names, epsilon=config.adam_epsilon, **settings)

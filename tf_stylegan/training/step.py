@@ -1,0 +1,226 @@
+"""The kinds of training step: G, G_reg, D and D_reg, each one graph run on every replica (F4).
+
+Order and content of training/training_loop.py and training/loss.py of NVlabs/stylegan2: G, path length, moving average,
+D, R1. A batch is dealt to replicas round-robin, so that replicas together take the very step one device would take.
+"""
+
+import math
+
+import tensorflow as tf
+
+from tf_stylegan.data.pipeline import process_reals
+from tf_stylegan.ops import random
+from tf_stylegan.training import penalties
+from tf_stylegan.training.losses import D_LOSSES, G_LOSSES
+
+KINDS = ("G", "G_reg", "D", "D_reg")
+
+
+PURPOSES = ("latents", "noise", "mixing", "dlatents", "synthesis", "mirror")
+
+
+class Draws:
+    """What a step draws at random on one replica; a test may put recorded numbers in its place.
+
+    Args:
+        source: `ops.random.Source` of this step, kind, round and replica.
+    """
+
+    def __init__(self, source):
+        self._source = source
+
+    def source(self, purpose):
+        """The source of its own that each of PURPOSES has."""
+        return self._source.fold_in(PURPOSES.index(purpose))
+
+    def normal(self, purpose, shape):
+        return self.source(purpose).normal(shape)
+
+    def uniform(self, purpose, shape):
+        return self.source(purpose).uniform(shape)
+
+
+class TrainStep:
+    """Runs steps on a `TrainState`.
+
+    Args:
+        config: TrainingConfig.
+        state: TrainState.
+        strategy: the strategy the state was made under.
+        make_draws: `Draws` or a stand-in with its methods.
+    """
+
+    def __init__(self, config, state, strategy, make_draws=Draws):
+        self.config, self.state, self.strategy, self.make_draws = config, state, strategy, make_draws
+        self._functions = {}
+        self._sums = {}
+        if config.rounds > 1:
+            with strategy.scope():
+                local = {
+                    "trainable": False,
+                    "synchronization": tf.VariableSynchronization.ON_READ,
+                    "aggregation": tf.VariableAggregation.SUM,
+                }
+                for name, optimizer in (("G", state.G_optimizer), ("D", state.D_optimizer)):
+                    self._sums[name] = [tf.Variable(tf.zeros_like(v), **local) for v in optimizer.variables]
+
+    def run(self, kind, seed, labels, images=None):
+        """Takes one step of a kind, with as many rounds of accumulation as the configuration says.
+
+        Args:
+            kind: one of KINDS.
+            seed: int32 `[2]`, different for every step of the run.
+            labels: float32 `[B, label_size]`, B = images of all rounds and replicas; for "G_reg" those of the smaller
+                path-length batch.
+            images: for "D" and "D_reg": the real images, uint8 `[B, H, W, C]`, or float32 already in [-1, 1].
+        Returns:
+            dict of scalar tensors: the losses' means, and "finite": whether the update was taken.
+        """
+        rounds = self.config.rounds
+        size = labels.shape[0] // rounds
+        for i in range(rounds):
+            part = slice(i * size, (i + 1) * size)
+            args = [tf.constant(seed, tf.int32), tf.constant(i), self._deal(labels[part])]
+            if images is not None:
+                args.append(self._deal(images[part]))
+            stats = self._function(kind, last=i == rounds - 1)(*args)
+        return stats
+
+    @tf.function
+    def update_average(self):
+        """Moves Gs towards G."""
+        self.state.average.update(self.strategy, self.config.ema_beta)
+
+    def path_length_batch(self):
+        """Size of the batch for "G_reg": all rounds and replicas, at least one sample each."""
+        per_replica = max(self.config.minibatch_gpu // self.config.loss.pl_minibatch_shrink, 1)
+        return per_replica * self.strategy.num_replicas_in_sync * self.config.rounds
+
+    def _deal(self, batch):
+        count = self.strategy.num_replicas_in_sync
+        if count == 1:
+            return tf.convert_to_tensor(batch)
+        return self.strategy.experimental_distribute_values_from_function(
+            lambda context: tf.convert_to_tensor(batch[context.replica_id_in_sync_group :: count])
+        )
+
+    def _function(self, kind, last):
+        if (kind, last) not in self._functions:
+
+            @tf.function
+            def function(seed, round_number, *data):
+                stats = self.strategy.run(self._replica_step, args=(kind, last, seed, round_number, *data))
+                return {name: self.strategy.reduce("MEAN", value, axis=None) for name, value in stats.items()}
+
+            self._functions[kind, last] = function
+        return self._functions[kind, last]
+
+    def _replica_step(self, kind, last, seed, round_number, labels, images=None):
+        context = tf.distribute.get_replica_context()
+        count = context.num_replicas_in_sync
+        source = random.Source(seed, context.replica_id_in_sync_group, count)
+        draws = self.make_draws(source.fold_in(KINDS.index(kind), round_number))
+        name = kind[0]
+        optimizer = self.state.G_optimizer if name == "G" else self.state.D_optimizer
+        if images is not None and images.dtype == tf.uint8:
+            mirror = draws.source("mirror") if self.config.options.mirror_augment else None
+            images = process_reals(images, mirror)
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(optimizer.variables)
+            loss, stats = self._losses(kind, draws, labels, images)
+            # Gradients are summed over replicas and rounds, so each contributes its part of the mean.
+            loss /= count * self.config.rounds
+        grads = tape.gradient(loss, optimizer.variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        if self._sums:
+            for total, grad in zip(self._sums[name], grads):
+                total.assign_add(grad)
+        if not last:
+            return stats
+        if self._sums:
+            grads = [tf.identity(total.read_value()) for total in self._sums[name]]
+            for total in self._sums[name]:
+                total.assign(tf.zeros_like(total.read_value()))
+        *grads, loss = context.all_reduce(tf.distribute.ReduceOp.SUM, [*grads, loss])
+        # A NaN or an infinity anywhere makes the sum of 0·g not zero: one pass, no array of flags.
+        finite = tf.math.is_finite(loss) & tf.equal(tf.add_n([tf.reduce_sum(grad * 0) for grad in grads]), 0)
+        optimizer.apply(grads, finite)
+        return {**stats, "finite": tf.cast(finite, tf.float32)}
+
+    def _losses(self, kind, draws, labels, images):
+        """(scalar loss of this replica, dict of statistics) of one kind of step."""
+        config, lazy = self.config, self.config.lazy_regularization
+        if kind == "G":
+            loss, stats = self._g_main(draws, labels)
+            if not lazy and config.loss.g_penalty:
+                penalty, more = self._g_penalty(draws, labels)
+                loss, stats = loss + penalty, {**stats, **more}
+            return loss, stats
+        if kind == "G_reg":
+            loss, stats = self._g_penalty(draws, labels)
+            return loss * config.G_reg_interval, stats
+        if kind == "D":
+            loss, stats = self._d_main(draws, labels, images)
+            if not lazy and config.loss.d_penalty:
+                penalty, more = self._d_penalty(draws, labels, images)
+                loss, stats = loss + penalty, {**stats, **more}
+            return loss, stats
+        loss, stats = self._d_penalty(draws, labels, images)
+        return loss * config.D_reg_interval, stats
+
+    def _fakes(self, draws, labels):
+        G = self.state.G
+        latents = draws.normal("latents", [labels.shape[0], G.latent_size])
+        dlatents = G.training_dlatents(latents, labels, draws.source("dlatents"))
+        return G.synthesis(dlatents, seed=draws.source("synthesis"))
+
+    def _g_main(self, draws, labels):
+        scores = self.state.D(self._fakes(draws, labels), labels)
+        loss = tf.reduce_mean(G_LOSSES[self.config.loss.g_loss](scores))
+        return loss, {"G_loss": loss}
+
+    def _g_penalty(self, draws, labels):
+        """Path-length regularisation (StyleGAN2, section 3.2)."""
+        G, settings, pl_mean = self.state.G, self.config.loss, self.state.pl_mean
+        latents = draws.normal("latents", [labels.shape[0], G.latent_size])
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            dlatents = G.training_dlatents(latents, labels, draws.source("dlatents"))
+            tape.watch(dlatents)
+            images = G.synthesis(dlatents, seed=draws.source("synthesis"))
+            noise = draws.normal("noise", images.shape) / math.sqrt(images.shape[1] * images.shape[2])
+            product = tf.reduce_sum(images * noise)
+        lengths = penalties.path_lengths(tape.gradient(product, dlatents))
+        # The mean over all replicas, differentiable: the gradient flows through it as in the original.
+        context = tf.distribute.get_replica_context()
+        mean = context.all_reduce(tf.distribute.ReduceOp.MEAN, tf.reduce_mean(lengths))
+        mean = pl_mean + settings.pl_decay * (mean - pl_mean)
+        pl_mean.assign(tf.where(tf.math.is_finite(mean), mean, pl_mean))  # not poisoned by one bad batch
+        penalty = tf.reduce_mean(tf.square(lengths - mean)) * settings.pl_weight
+        return penalty, {"G_reg": penalty, "pl_mean": mean}
+
+    def _d_main(self, draws, labels, reals):
+        D, settings = self.state.D, self.config.loss
+        fake_scores = D(self._fakes(draws, labels), labels)
+        real_scores = D(reals, labels)
+        more = {"epsilon": settings.wgan_epsilon} if settings.d_loss == "wgan" else {}
+        loss = tf.reduce_mean(D_LOSSES[settings.d_loss](real_scores, fake_scores, **more))
+        scores = {"scores_real": tf.reduce_mean(real_scores), "scores_fake": tf.reduce_mean(fake_scores)}
+        return loss, {"D_loss": loss, **scores}
+
+    def _d_penalty(self, draws, labels, reals):
+        settings = self.config.loss
+        images = reals
+        if settings.d_penalty in ("r2", "wgan_gp"):
+            images = self._fakes(draws, labels)
+        if settings.d_penalty == "wgan_gp":
+            mix = draws.uniform("mixing", [labels.shape[0], 1, 1, 1])
+            images = reals + (images - reals) * mix
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(images)
+            scores = tf.reduce_sum(self.state.D(images, labels))
+        gradients = tape.gradient(scores, images)
+        if settings.d_penalty == "wgan_gp":
+            penalty = penalties.wgan_gp(gradients, settings.wgan_lambda, settings.wgan_target)
+        else:
+            penalty = penalties.squared_norm(gradients, settings.gamma)
+        penalty = tf.reduce_mean(penalty)
+        return penalty, {"D_reg": penalty}
