@@ -168,7 +168,9 @@ def resolve(options, resolution, num_channels, label_size):
 def check_options(options):
     """Checks what can be checked without the data set; UserError for the first thing that is wrong."""
     if options.config in PLANNED:
-        raise UserError(f"--config={options.config} needs progressive growing, which this version lacks; use config-e or -f")
+        raise UserError(
+            f"--config={options.config} needs progressive growing, which this version lacks; use config-e or -f"
+        )
     if options.config not in PRESETS:
         known = ", ".join(PRESETS)
         raise UserError(f"--config={options.config} is unknown; known: {known}")
@@ -212,7 +214,9 @@ def _minibatches(options, preset):
             notes.append(f"minibatch size {size} instead of {preset.minibatch_size}: a multiple of {replicas} × {gpu}")
     if gpu is None:
         if size % replicas:
-            raise UserError(f"--minibatch-size={size} cannot be dealt to --num-gpus={replicas}; use a multiple of {replicas}")
+            raise UserError(
+                f"--minibatch-size={size} cannot be dealt to --num-gpus={replicas}; use a multiple of {replicas}"
+            )
         share = size // replicas
         gpu = max(n for n in range(1, min(preset.minibatch_gpu, share) + 1) if share % n == 0)
     if size % (gpu * replicas):

@@ -41,6 +41,14 @@ def atomic_write(path, mode="wb"):
             os.unlink(temporary)
 
 
+def make_dir(path):
+    """Makes a folder and those above it; UserError when it cannot be made."""
+    try:
+        os.makedirs(path, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"could not make the folder {path}: {error.strerror or error}") from error
+
+
 def make_run_dir(result_dir, description):
     """Creates `result_dir/NNNNN-description`, NNNNN one above the highest number there (numbering of the originals).
 

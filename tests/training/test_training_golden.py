@@ -24,7 +24,9 @@ LOSSES = {
 
 def recorded_draws(data, iteration, kind):
     """The draws of one step by purpose; latents of G's penalty and everything of D's come from their own tensors."""
-    numbers = [data[f"it{iteration}/random{i}"] for i in range(sum(key.startswith(f"it{iteration}/r") for key in data) - 1)]
+    numbers = [
+        data[f"it{iteration}/random{i}"] for i in range(sum(key.startswith(f"it{iteration}/r") for key in data) - 1)
+    ]
     path_length = len(numbers) == 4
     if kind == "G":
         return {"latents": numbers[0]}

@@ -35,7 +35,7 @@ class ModulatedConv2D(Conv2D):
             self.noise_strength = self.add_weight(name="noise_strength", shape=[], initializer="zeros")
 
     def call(self, x, dlatents, noise=None):
-        """x `[N, H, W, I]`, dlatents `[N, dlatent_size]`, noise `[N or 1, H', W', 1]` or None → `[N, H', W', fmaps]`."""
+        """x `[N, H, W, I]`, dlatents `[N, dlatent_size]`, noise `[N or 1, H', W', 1]` or None → like noise, `fmaps`."""
         style = tf.matmul(dlatents, self.mod_weight * self._mod_factor) + self.mod_bias + 1
         x = modulated_conv2d(
             x,

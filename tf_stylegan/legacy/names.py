@@ -9,9 +9,9 @@ import numpy as np
 from tf_stylegan.errors import UserError
 
 
-def legacy_name(path):
-    """Legacy name of the variable at the Keras `path` of a network."""
-    return path.split("/", 1)[1]
+def legacy_name(network, variable):
+    """Legacy name of a variable of a built network (or of a part of one): its path within that network."""
+    return variable.path.removeprefix(f"{network.path}/")
 
 
 def to_legacy(name, array):
@@ -33,7 +33,7 @@ def _is_picture(name):
 
 def get_variables(network):
     """All variables of a built network: dict of legacy names to arrays in the legacy layout."""
-    names = [legacy_name(v.path) for v in network.variables]
+    names = [legacy_name(network, v) for v in network.variables]
     if len(set(names)) != len(names):
         raise RuntimeError(f"{network.name}: two variables share a path")
     return {name: to_legacy(name, v.numpy()) for name, v in zip(names, network.variables)}
@@ -45,7 +45,7 @@ def set_variables(network, arrays):
     Raises:
         UserError: listing what is missing, left over, or of another shape.
     """
-    variables = {legacy_name(v.path): v for v in network.variables}
+    variables = {legacy_name(network, v): v for v in network.variables}
     problems = []
     missing, extra = sorted(variables.keys() - arrays.keys()), sorted(arrays.keys() - variables.keys())
     if missing:

@@ -33,7 +33,7 @@ class Block(keras.layers.Layer):
                 layer.build(shape)
 
     def call(self, x, y):
-        """x: output of the block before, None at the top; y: the picture at this resolution → output at half the size."""
+        """x: output of the block before, None at the top; y: the picture at this size → output at half the size."""
         if self.from_rgb is not None:
             rgb = self.from_rgb(y)
             x = rgb if x is None else x + rgb

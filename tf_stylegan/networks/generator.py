@@ -94,16 +94,17 @@ class Generator(Network):
             truncation_psi: None for the network's own, 1 for no truncation. Ignored in training.
             truncation_cutoff: None for the network's own; `num_layers` truncates every style.
             noise_mode: "const", "random", "none"; None for the network's own (`randomize_noise`).
-            seed: int32 `[2]` for everything random, None for draws that never repeat.
+            seed: of everything random: int32 `[2]`, `ops.random.Source`, or None for draws that never repeat.
             training: mix styles and move the average of w instead of truncating.
         Returns:
             `[N, H, W, C]` float32, about [-1, 1].
         """
+        source = random.as_source(seed)
         if training:
-            dlatents = self.training_dlatents(latents, labels, seed)
+            dlatents = self.training_dlatents(latents, labels, source.fold_in(1))
         else:
             dlatents = self.truncate(self.mapping(latents, labels), truncation_psi, truncation_cutoff)
-        return self.synthesis(dlatents, noise_mode=noise_mode, seed=random.fold_in(seed, 0))
+        return self.synthesis(dlatents, noise_mode=noise_mode, seed=source.fold_in(0))
 
     def truncate(self, dlatents, truncation_psi=None, truncation_cutoff=None):
         """Draws w towards its average (StyleGAN, appendix B): `[N, num_layers, dlatent_size]` in and out."""
@@ -115,13 +116,12 @@ class Generator(Network):
             psi = tf.where(tf.range(self.num_layers)[:, None] < cutoff, tf.cast(psi, tf.float32), 1.0)
         return self.dlatent_avg + (dlatents - self.dlatent_avg) * psi
 
-    def training_dlatents(self, latents, labels=None, seed=None, shard=(0, 1)):
+    def training_dlatents(self, latents, labels=None, seed=None):
         """w as training sees it: the running average is moved, styles are mixed.
 
         Args:
             latents, labels: as `call`.
-            seed: int32 `[2]` or None.
-            shard: (index, count) of this replica; latents for mixing are dealt out, the cut is the same for all.
+            seed: int32 `[2]`, `ops.random.Source` or None. Latents to mix in are dealt to replicas, the cut is shared.
         Returns:
             `[N, num_layers, dlatent_size]`.
         """
@@ -133,9 +133,10 @@ class Generator(Network):
             self.dlatent_avg.assign(tf.where(finite, moved, tf.convert_to_tensor(self.dlatent_avg)))
         if not self.style_mixing_prob:
             return dlatents
-        latents2 = random.normal([tf.shape(latents)[0], self.latent_size], random.fold_in(seed, 1), shard)
+        source = random.as_source(seed)
+        latents2 = source.fold_in(0).normal([tf.shape(latents)[0], self.latent_size])
         dlatents2 = self.mapping(latents2, labels)
-        mix, where = tf.unstack(random.uniform([2], random.fold_in(seed, 2)))
+        mix, where = tf.unstack(source.fold_in(1).shared().uniform([2]))
         layers = self.num_layers
         cut = 1 + tf.cast(where * tf.cast(layers - 1, tf.float32), tf.int32)  # 1 … layers − 1
         cut = tf.where(mix < self.style_mixing_prob, tf.minimum(cut, layers - 1), layers)

@@ -11,7 +11,7 @@ def build_network(func, **kwargs):
     """Makes a network with its weights.
 
     Args:
-        func: name of the original's function, with or without its module: "G_main", "training.networks_stylegan2.G_main".
+        func: name of the original's function, with or without its module, as in "training.networks_stylegan2.G_main".
         **kwargs: its keywords; `name` is the network's.
     Returns:
         the Keras model, built.

@@ -124,13 +124,14 @@ class SynthesisStyleGAN2(Network):
             block.build(fmaps, self.dlatent_size)
             fmaps = block.convs[-1].fmaps
 
-    def call(self, dlatents, noise_mode=None, seed=None, shard=(0, 1)):
+    def call(self, dlatents, noise_mode=None, seed=None, noise=None):
         """w to pictures.
 
         Args:
             dlatents: `[N, num_layers, dlatent_size]`.
-            noise_mode: "const" (the stored maps), "random" (new for each sample) or "none"; None: `randomize_noise`.
-            seed, shard: of the random noise, see `ops.random.normal`.
+            noise_mode: "const" (fixed maps), "random" (new for each sample) or "none"; None: `randomize_noise`.
+            seed: of the random noise: int32 `[2]`, `ops.random.Source`, or None for noise that never repeats.
+            noise: maps for "const" in place of the stored ones, `num_layers − 1` arrays `[1 or N, r, r, 1]`.
         Returns:
             `[N, resolution, resolution, num_channels]` float32, about [-1, 1].
         """
@@ -140,7 +141,11 @@ class SynthesisStyleGAN2(Network):
             noise_mode = "random" if self.randomize_noise else "const"
         check_choice("noise_mode", noise_mode, NOISE_MODES)
         w = tf.unstack(dlatents, axis=1)
-        noises = [self._noise(i, noise_mode, tf.shape(dlatents)[0], seed, shard) for i in range(self.num_layers - 1)]
+        source, batch = random.as_source(seed), tf.shape(dlatents)[0]
+        maps = self.noise if noise is None else noise
+        if len(maps) != len(self.noise):
+            raise UserError(f"noise must be {len(self.noise)} maps for this network, got {len(maps)}")
+        noises = [self._noise(i, maps[i], noise_mode, batch, source) for i in range(len(maps))]
         x = y = None
         layer = 0
         for block in self.blocks:
@@ -154,9 +159,9 @@ class SynthesisStyleGAN2(Network):
                 y = rgb if y is None else y + rgb
         return y
 
-    def _noise(self, i, mode, batch, seed, shard):
+    def _noise(self, i, stored, mode, batch, source):
         if mode == "none":
             return None
         if mode == "const":
-            return self.noise[i]
-        return random.normal([batch, *self.noise[i].shape[1:]], random.fold_in(seed, i), shard)
+            return stored
+        return source.fold_in(i).normal([batch, *self.noise[i].shape[1:]])

@@ -81,7 +81,9 @@ class TrainState:
             if name in arrays and arrays[name].shape != tuple(v.shape)
         ]
         if wrong:
-            raise UserError(f"checkpoint {path} is of another network: {', '.join(wrong[:10])}{' …' * (len(wrong) > 10)}")
+            raise UserError(
+                f"checkpoint {path} is of another network: {', '.join(wrong[:10])}{' …' * (len(wrong) > 10)}"
+            )
         for name, v in variables.items():
             v.assign(arrays[name])
         self.progress = progress
@@ -95,7 +97,9 @@ def read_checkpoint(path):
     except FileNotFoundError as error:
         raise UserError(f"checkpoint {path} does not exist") from error
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zipfile.zlib.error) as error:
-        raise UserError(f"checkpoint {path} cannot be read ({error}); delete it to resume from the one before") from error
+        raise UserError(
+            f"checkpoint {path} cannot be read ({error}); delete it to resume from the one before"
+        ) from error
 
 
 def checkpoints(run_dir):

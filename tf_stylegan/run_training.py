@@ -1,0 +1,90 @@
+"""`python -m tf_stylegan.run_training`: trains a network on a data set of TFRecords (F6)."""
+
+import argparse
+import dataclasses
+import os
+import sys
+
+from absl import app
+from absl.flags import argparse_flags
+
+from tf_stylegan import cli
+from tf_stylegan.config import Options
+from tf_stylegan.errors import UserError
+
+
+def boolean(text):
+    """yes, true, t, y, 1 and their opposites, as the original takes them."""
+    if text.lower() in ("yes", "true", "t", "y", "1"):
+        return True
+    if text.lower() in ("no", "false", "f", "n", "0"):
+        return False
+    raise argparse.ArgumentTypeError(f"{text!r} is neither yes nor no")
+
+
+_HELP = {
+    "data_dir": (str, "folder of data sets (required, unless a run is resumed)"),
+    "dataset": (str, "data set in that folder (required, unless a run is resumed)"),
+    "config": (str, "config-e, config-f or config-e-G{orig,skip,resnet}-D{orig,skip,resnet}"),
+    "result_dir": (str, "where run directories are made"),
+    "num_gpus": (int, "number of GPUs, any"),
+    "total_kimg": (float, "length of training, in thousands of images shown"),
+    "gamma": (float, "R1 weight; default: the config's"),
+    "mirror_augment": (boolean, "mirror half of the images"),
+    "metrics": (str, "none is all there is"),
+    "minibatch_size": (int, "images per step over all GPUs; default: the config's, 32"),
+    "minibatch_gpu": (int, "images per GPU at a time, the rest by accumulation; default: the config's, 4"),
+    "fmap_base": (int, "width of the layers; default: the config's, 16384 or 8192"),
+    "fmap_max": (int, "largest width"),
+    "latent_size": (int, "width of z, of w and of the mapping layers"),
+    "mapping_layers": (int, "depth of the mapping network"),
+    "ema_kimg": (float, "half-life of the moving average of G, in thousands of images"),
+    "tick_kimg": (float, "length of a tick, in thousands of images; default: by resolution"),
+    "resolution": (int, "train on this smaller resolution of the data set"),
+    "max_images": (int, "use only the first so many images"),
+    "keep_checkpoints": (int, "how many checkpoints to keep; one is written at every tick"),
+    "image_snapshot_ticks": (int, "ticks between sheets of pictures"),
+    "network_snapshot_ticks": (int, "ticks between network pickles"),
+    "seed": (int, "of everything random"),
+}
+
+
+def parse_args(argv):
+    parser = argparse_flags.ArgumentParser(prog="run_training", description=__doc__, allow_abbrev=False)
+    for field in dataclasses.fields(Options):
+        kind, text = _HELP[field.name]
+        if field.default not in (dataclasses.MISSING, None):
+            text += f" (default: {field.default})"
+        kwargs = {"nargs": "?", "const": True} if kind is boolean else {}
+        parser.add_argument(
+            f"--{field.name.replace('_', '-')}",
+            type=kind,
+            default=argparse.SUPPRESS,
+            metavar={boolean: "BOOL", str: "NAME", int: "N", float: "X"}[kind],
+            help=text,
+            **kwargs,
+        )
+    parser.add_argument(
+        "--resume", metavar="PATH|latest", help="go on with a run: 'latest', its folder, or one of its checkpoints"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="print the resolved configuration and stop")
+    return parser.parse_args(argv[1:])
+
+
+def run(args):
+    given = {field.name: getattr(args, field.name) for field in dataclasses.fields(Options) if field.name in args}
+    missing = [name for name in ("data_dir", "dataset") if name not in given]
+    if missing and not args.resume:
+        raise UserError(f"--{missing[0].replace('_', '-')} is needed (or --resume to go on with a run)")
+    from tf_stylegan.training.loop import train  # after parsing: --help need not wait for TensorFlow
+
+    train(Options(**{"data_dir": "", "dataset": "", **given}), given, args.resume, args.dry_run)
+
+
+def main(args):
+    return cli.run(run, args)
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    sys.exit(app.run(main, flags_parser=parse_args))

@@ -1,0 +1,188 @@
+"""The training loop: calls the parts in order, computes nothing itself (F5)."""
+
+import os
+import signal
+import time
+
+import keras
+import numpy as np
+from tqdm import tqdm
+
+from tf_stylegan import files
+from tf_stylegan.config import resolve
+from tf_stylegan.data.dataset import find_dataset
+from tf_stylegan.data.pipeline import ImagePipeline
+from tf_stylegan.errors import UserError
+from tf_stylegan.training import resume as resume_module
+from tf_stylegan.training.devices import make_strategy
+from tf_stylegan.training.report import Report
+from tf_stylegan.training.schedule import regularise
+from tf_stylegan.training.state import TrainState, checkpoint_path, checkpoints
+from tf_stylegan.training.step import TrainStep
+
+SKIPPED_IN_ROW = 20  # updates in a row that may be skipped before the run stops
+
+
+def train(options, given=None, resume=None, dry_run=False):
+    """Trains a network.
+
+    Args:
+        options: Options; where a run is resumed, its own options count, changed by `given`.
+        given: dict of the options the user gave explicitly.
+        resume: None, "latest", a run directory or a checkpoint, see `training.resume.find_run`.
+        dry_run: print the resolved configuration and stop.
+    Returns:
+        the run directory, None after a dry run.
+    Raises:
+        UserError: for anything the user can mend, before a run directory is made wherever possible.
+    """
+    run_dir = checkpoint = None
+    if resume:
+        run_dir, checkpoint = resume_module.find_run(resume, options.result_dir, given or {})
+        options = resume_module.merge_options(resume_module.load_config(run_dir).options, given or {})
+    info = find_dataset(options.data_dir, options.dataset, options.resolution, options.max_images)
+    config = resolve(options, info.resolution, info.num_channels, info.label_size)
+    if dry_run:
+        print(config.to_json())
+        return None
+    strategy, devices = make_strategy(options.num_gpus)
+    keras.utils.set_random_seed(options.seed)
+    state = TrainState(config, strategy)
+    pipeline = ImagePipeline(info, seed=options.seed)
+    batches = None
+    if not run_dir:
+        batches = pipeline.batches(config.minibatch_size)  # opens the data: complains before a folder is made
+        gpus = f"{options.num_gpus}gpu"
+        run_dir = files.make_run_dir(options.result_dir, f"stylegan2-{info.name}-{gpus}-{options.config}")
+        with files.atomic_write(os.path.join(run_dir, resume_module.OPTIONS_FILE), "w") as file:
+            file.write(config.to_json())
+    log = files.Log(os.path.join(run_dir, "log.txt"))
+    try:
+        log(f"{files.timestamp()} {run_dir}: {config.options.config} on {info.name}, {info.num_images} images")
+        for line in (devices, *(f"Note: {note}." for note in config.notes)):
+            log(line)
+        if resume:
+            if checkpoint:
+                state.restore(checkpoint)
+            else:
+                checkpoint = resume_module.restore_newest(state, run_dir, log)
+            log(f"Resuming from {checkpoint} at {state.progress.cur_nimg / 1000:.1f} kimg.")
+        batches = batches or pipeline.batches(config.minibatch_size, state.progress.cur_nimg)
+        Loop(config, strategy, state, pipeline, batches, run_dir, log, fresh=not resume).run()
+        return run_dir
+    except UserError as error:
+        log(f"Stopped: {error}")
+        raise
+    finally:
+        log.close()
+
+
+class Loop:
+    """One session of a run, from where `state` stands to the end, a signal, or an error."""
+
+    def __init__(self, config, strategy, state, pipeline, batches, run_dir, log, fresh):
+        self.config, self.state, self.pipeline, self.batches = config, state, pipeline, batches
+        self.run_dir, self.log, self.fresh = run_dir, log, fresh
+        self.steps = TrainStep(config, state, strategy)
+        self.report = Report(config, state, pipeline, run_dir, log)
+        self.stop_signal = None
+
+    def run(self):
+        progress, total = self.state.progress, self.config.options.total_kimg * 1000
+        if self.fresh:
+            self.report.start()
+        if progress.cur_nimg >= total:
+            self.log(f"Nothing to do: {progress.cur_nimg / 1000:.1f} of {total / 1000:.1f} kimg are done.")
+            return
+        previous = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+        bar = tqdm(
+            total=round(total / 1000, 3), initial=progress.cur_nimg / 1000, unit="kimg", disable=None, smoothing=0.05,
+            bar_format="{l_bar}{bar}| {n:.1f}/{total:.1f} kimg [{elapsed}<{remaining}, {rate_fmt}]", leave=False,
+        )  # fmt: skip
+        try:
+            while progress.cur_nimg < total and not self.stop_signal:
+                self._step()
+                bar.update(self.config.minibatch_size / 1000)
+                done = progress.cur_nimg >= total
+                if done or progress.cur_nimg >= progress.tick_start_nimg + self.config.tick_kimg * 1000:
+                    self._tick(done)
+            if self.stop_signal:
+                self._save_checkpoint()
+                name = signal.Signals(self.stop_signal).name
+                self.log(f"{name}: saved at {progress.cur_nimg / 1000:.1f} kimg; go on with --resume={self.run_dir}")
+        finally:
+            bar.close()
+            self.report.close()
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+    def _step(self):
+        """One round of G, path length, moving average, D and R1, in the original's order."""
+        config, progress, steps = self.config, self.state.progress, self.steps
+        started = time.perf_counter()
+        images, labels = next(self.batches)
+        seed = [config.options.seed, progress.step]
+        results = [steps.run("G", seed, self._random_labels(config.minibatch_size, 0))]
+        if config.lazy_regularization and config.loss.g_penalty and regularise(progress.step, config.G_reg_interval):
+            results.append(steps.run("G_reg", seed, self._random_labels(steps.path_length_batch(), 1)))
+        steps.update_average()
+        results.append(steps.run("D", seed, labels, images))
+        if config.lazy_regularization and config.loss.d_penalty and regularise(progress.step, config.D_reg_interval):
+            results.append(steps.run("D_reg", seed, labels, images))
+        progress.step += 1
+        progress.cur_nimg += config.minibatch_size
+        for stats in results:
+            stats = {name: float(value) for name, value in stats.items()}
+            taken = stats.pop("finite") == 1
+            if taken:
+                self.report.add(stats)
+            self._count_skipped(taken)
+        progress.seconds += time.perf_counter() - started
+
+    def _count_skipped(self, taken):
+        progress = self.state.progress
+        progress.skipped_in_row = 0 if taken else progress.skipped_in_row + 1
+        if taken:
+            return
+        progress.skipped += 1
+        self.log(f"Skipped an update at {progress.cur_nimg / 1000:.1f} kimg: a loss or gradient is not finite.")
+        if progress.skipped_in_row >= SKIPPED_IN_ROW:
+            raise UserError(
+                f"{SKIPPED_IN_ROW} updates in a row were not finite at {progress.cur_nimg / 1000:.1f} kimg: training has "
+                "diverged. Resume from an earlier checkpoint or start anew with a larger --gamma or --minibatch-size, "
+                "and look at reals.png for damaged pictures"
+            )
+
+    def _random_labels(self, count, purpose):
+        """Labels of records drawn at random, `[count, label_size]`: the same whenever this step is taken."""
+        labels = self.pipeline.labels
+        if not labels.shape[1]:
+            return np.zeros([count, 0], np.float32)
+        rnd = np.random.default_rng([self.config.options.seed, self.state.progress.step, purpose])
+        return labels[rnd.integers(len(labels), size=count)]
+
+    def _tick(self, done):
+        options, progress = self.config.options, self.state.progress
+        tick = progress.tick
+        self.report.tick()
+        started = time.perf_counter()
+        if done or tick % options.image_snapshot_ticks == 0:
+            self.report.save_fakes(f"fakes{progress.cur_nimg // 1000:06d}.png")
+        if done or tick % options.network_snapshot_ticks == 0:
+            self.report.save_networks(f"network-snapshot-{progress.cur_nimg // 1000:06d}.pkl")
+        if done:
+            self.report.save_networks("network-final.pkl")
+        progress.tick, progress.tick_start_nimg = tick + 1, progress.cur_nimg
+        self._save_checkpoint()
+        self.report.maintenance(time.perf_counter() - started)
+
+    def _save_checkpoint(self):
+        self.state.save(checkpoint_path(self.run_dir, self.state.progress.cur_nimg))
+        for path in checkpoints(self.run_dir)[self.config.options.keep_checkpoints :]:
+            os.remove(path)
+
+    def _on_signal(self, number, frame):
+        if self.stop_signal:  # the second one means it
+            raise KeyboardInterrupt
+        self.stop_signal = number
+        self.log(f"{signal.Signals(number).name}: finishing this step, then saving (again to stop at once)")

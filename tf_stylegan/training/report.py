@@ -1,0 +1,108 @@
+"""What a run shows: lines, TensorBoard events, sheets of pictures, network snapshots (F5)."""
+
+import os
+import resource
+import time
+
+import numpy as np
+import tensorflow as tf
+
+from tf_stylegan import files, images
+from tf_stylegan.legacy.networks import save_networks
+
+# Sheets as the original lays them out: 7680×4320 pixels. A CPU draws a quarter of that in each direction.
+_SHEET = {"GPU": (7680, 4320), "CPU": (1920, 1080)}
+
+
+class Report:
+    """Writes into a run directory; asked by the loop, changes nothing of the run."""
+
+    def __init__(self, config, state, pipeline, run_dir, log):
+        self.config, self.state, self.pipeline, self.run_dir, self.log = config, state, pipeline, run_dir, log
+        self.writer = tf.summary.create_file_writer(run_dir)
+        self.sums, self.counts = {}, {}
+        self.tick_started, self.tick_start_nimg = time.perf_counter(), state.progress.cur_nimg
+        self.maintenance_seconds = 0.0
+        resolution = pipeline.info.resolution
+        width, height = _SHEET["GPU" if tf.config.list_physical_devices("GPU") else "CPU"]
+        self.columns = int(np.clip(width // resolution, 3, 32))
+        count = self.columns * int(np.clip(height // resolution, 2, 32))
+        self._reals = pipeline.dataset(count).take(1)  # the first of the data's order: the same in every session
+        rnd = np.random.RandomState(config.options.seed)
+        self.latents = rnd.randn(count, state.Gs.latent_size).astype(np.float32)
+        self.labels = None
+        self._draw = tf.function(lambda z, labels: state.Gs(z, labels, truncation_psi=1, noise_mode="const"))
+
+    def start(self):
+        """The first sheets: real pictures, and what the untrained network draws."""
+        reals = next(iter(self._reals))[0].numpy()
+        images.save_png(os.path.join(self.run_dir, "reals.png"), images.make_grid(reals, self.columns))
+        with self.writer.as_default(step=0):
+            tf.summary.image("reals", images.make_grid(reals, self.columns)[None])
+        self.save_fakes("fakes_init.png")
+
+    def add(self, stats):
+        """Counts the losses of one step, to be averaged over the tick."""
+        for name, value in stats.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value
+            self.counts[name] = self.counts.get(name, 0) + 1
+
+    def tick(self):
+        """The line of a tick, as the original prints it, and the scalars."""
+        progress, now = self.state.progress, time.perf_counter()
+        seconds = now - self.tick_started
+        kimg = (progress.cur_nimg - self.tick_start_nimg) / 1000
+        means = {name: self.sums[name] / self.counts[name] for name in self.sums}
+        self.sums, self.counts = {}, {}
+        memory = _peak_memory_gb()
+        self.log(
+            f"tick {progress.tick:<5d} kimg {progress.cur_nimg / 1000:<8.1f} lod {0:<5.2f} "
+            f"minibatch {self.config.minibatch_size:<4d} time {files.format_time(progress.seconds):<12s} "
+            f"sec/tick {seconds:<7.1f} sec/kimg {seconds / kimg:<7.2f} maintenance {self.maintenance_seconds:<6.1f} "
+            f"{'gpumem' if memory[1] else 'mem'} {memory[0]:.1f}"
+            + "".join(f" {name} {means[name]:.3f}" for name in ("G_loss", "D_loss") if name in means)
+            + (f" skipped {progress.skipped}" if progress.skipped else "")
+        )
+        with self.writer.as_default(step=progress.cur_nimg):
+            for name, value in means.items():
+                tf.summary.scalar(f"Loss/{name}", value)
+            tf.summary.scalar("Progress/kimg", progress.cur_nimg / 1000)
+            tf.summary.scalar("Progress/tick", progress.tick)
+            tf.summary.scalar("Progress/skipped_updates", progress.skipped)
+            tf.summary.scalar("Timing/sec_per_kimg", seconds / kimg)
+            tf.summary.scalar("Timing/maintenance_sec", self.maintenance_seconds)
+            tf.summary.scalar("Resources/peak_memory_gb", memory[0])
+        self.writer.flush()
+
+    def maintenance(self, seconds):
+        """Ends a tick; `seconds` went into snapshots."""
+        self.maintenance_seconds = seconds
+        self.tick_started, self.tick_start_nimg = time.perf_counter(), self.state.progress.cur_nimg
+
+    def save_fakes(self, name):
+        """A sheet of what Gs draws from the run's fixed latents, untruncated."""
+        if self.labels is None:
+            self.labels = next(iter(self._reals))[1].numpy()
+        count, batch = len(self.latents), min(len(self.latents), max(self.config.minibatch_gpu, 4))
+        pictures = []
+        for start in range(0, count, batch):
+            at = np.arange(start, start + batch) % count  # the last batch is filled up from the front
+            pictures.append(self._draw(tf.constant(self.latents[at]), tf.constant(self.labels[at])).numpy())
+        sheet = images.make_grid(images.to_uint8(np.concatenate(pictures)[:count], "nearest"), self.columns)
+        images.save_png(os.path.join(self.run_dir, name), sheet)
+        with self.writer.as_default(step=self.state.progress.cur_nimg):
+            tf.summary.image("fakes", sheet[None])
+
+    def save_networks(self, name):
+        """(G, D, Gs) as a legacy pickle."""
+        save_networks(os.path.join(self.run_dir, name), (self.state.G, self.state.D, self.state.Gs))
+
+    def close(self):
+        self.writer.close()
+
+
+def _peak_memory_gb():
+    """(peak memory in GiB, whether it is a GPU's)."""
+    if tf.config.list_physical_devices("GPU"):
+        return tf.config.experimental.get_memory_info("GPU:0")["peak"] / 2**30, True
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, False

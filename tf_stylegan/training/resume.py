@@ -1,0 +1,84 @@
+"""Finding the run to go on with (F4)."""
+
+import dataclasses
+import os
+
+from tf_stylegan import config as config_module
+from tf_stylegan.errors import UserError
+from tf_stylegan.files import run_dirs
+from tf_stylegan.training.state import checkpoints
+
+OPTIONS_FILE = "training_options.json"
+# May differ between the two parts of a run without making it another run.
+_FREE = (
+    *("data_dir", "result_dir", "num_gpus", "minibatch_gpu", "total_kimg", "metrics", "keep_checkpoints"),
+    *("tick_kimg", "image_snapshot_ticks", "network_snapshot_ticks"),
+)
+
+
+def find_run(resume, result_dir, wanted):
+    """The run directory that `--resume` means.
+
+    Args:
+        resume: "latest", a run directory, or a checkpoint inside one.
+        result_dir: where "latest" looks.
+        wanted: dict of options the user gave; "latest" takes the newest run that agrees in data set and config.
+    Returns:
+        (run directory, checkpoint path or None for the newest readable).
+    Raises:
+        UserError: when there is none.
+    """
+    if resume != "latest":
+        if os.path.isdir(resume):
+            if not checkpoints(resume):
+                raise UserError(f"--resume={resume}: no checkpoint-*.npz in that folder")
+            return resume, None
+        if os.path.isfile(resume) and os.path.basename(resume).startswith("checkpoint-"):
+            return os.path.dirname(resume) or ".", resume
+        raise UserError(
+            f"--resume={resume}: expected 'latest', a run directory, or one of its checkpoint-*.npz files"
+            + ("" if os.path.exists(resume) else "; nothing is there")
+        )
+    for run_dir in run_dirs(result_dir):
+        if checkpoints(run_dir) and os.path.isfile(os.path.join(run_dir, OPTIONS_FILE)):
+            options = load_config(run_dir).options
+            if all(getattr(options, name) == wanted[name] for name in ("dataset", "config") if name in wanted):
+                return run_dir, None
+    raise UserError(f"--resume=latest: no run with a checkpoint of this data set and config in {result_dir}")
+
+
+def load_config(run_dir):
+    """TrainingConfig saved in a run directory."""
+    path = os.path.join(run_dir, OPTIONS_FILE)
+    try:
+        with open(path, encoding="utf-8") as file:
+            return config_module.from_json(file.read())
+    except OSError as error:
+        raise UserError(f"could not read {path}: {error.strerror or error}") from error
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+
+
+def merge_options(saved, given):
+    """Options of the saved run with those the user gave anew; UserError for one that would make it another run."""
+    for name, value in given.items():
+        if name not in _FREE and getattr(saved, name) != value:
+            option = f"--{name.replace('_', '-')}"
+            raise UserError(
+                f"{option}={value}, but the run to resume has {option}={getattr(saved, name)}; "
+                "leave the option out to go on, or leave --resume out to start anew"
+            )
+    return dataclasses.replace(saved, **given)
+
+
+def restore_newest(state, run_dir, log):
+    """Restores the newest checkpoint that can be read whole; says which it passed over."""
+    problems = []
+    for path in checkpoints(run_dir):
+        try:
+            state.restore(path)
+            return path
+        except UserError as error:
+            problems.append(str(error))
+            log(f"passed over: {error}")
+    raise UserError(f"--resume: no checkpoint in {run_dir} can be used: {problems[-1]}")
