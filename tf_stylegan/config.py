@@ -227,11 +227,13 @@ def _minibatches(options, preset):
         )
     if gpu > 4 and gpu % 4:
         raise UserError(
-            f"--minibatch-gpu={gpu}: the minibatch standard deviation works on groups of 4; use at most 4, or a multiple of 4"
+            f"--minibatch-gpu={gpu}: the minibatch standard deviation works on groups of 4; "
+            "use at most 4, or a multiple of 4"
         )
     if gpu < 4:
         notes.append(
-            f"minibatch-gpu {gpu} is below 4: the minibatch standard deviation sees groups of {gpu}, expect less variety"
+            f"minibatch-gpu {gpu} is below 4: the minibatch standard deviation sees groups of {gpu}, "
+            "expect less variety"
         )
     return size, gpu, tuple(notes)
 

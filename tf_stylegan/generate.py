@@ -59,8 +59,8 @@ def seed_images(Gs, seeds, truncation_psi=None, truncation_cutoff=None, noise_mo
         Gs: Generator.
         seeds: list of integers in 0 … 2^32 − 1.
         truncation_psi, truncation_cutoff: as `Generator.call`.
-        noise_mode: "seed": the noise belongs to the seed, as in the original's run_generator.py; "const": the stored maps,
-            as in stylegan2-ada-pytorch; "random": noise that never repeats; "none".
+        noise_mode: "seed": the noise belongs to the seed, as in the original's run_generator.py; "const": the stored
+            maps, as in stylegan2-ada-pytorch; "random": noise that never repeats; "none".
         class_index: class of a conditional network, or None.
     Yields:
         (seed, uint8 `[H, W, C]`).

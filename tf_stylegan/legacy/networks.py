@@ -19,7 +19,8 @@ _RUN_TIME = {
     *("is_training", "is_validation", "return_dlatents", "is_template_graph", "components"),
     *("truncation_psi_val", "truncation_cutoff_val"),
 }
-# Written out even at their defaults, since readers differ in theirs (stylegan2-ada-pytorch: mapping_fmaps, mbstd_group_size).
+# Written out even at their defaults, since readers differ in theirs (stylegan2-ada-pytorch in mapping_fmaps and
+# mbstd_group_size).
 _PORTABLE = {
     *("num_channels", "resolution", "label_size", "latent_size", "dlatent_size", "fmap_base", "fmap_max"),
     *("mapping_layers", "mapping_fmaps", "mapping_lrmul", "mapping_nonlinearity", "architecture", "nonlinearity"),

@@ -38,9 +38,10 @@ class Source:
     def _draw(self, endless, stateless, shape):
         if self.seed is None:
             return endless(shape)
+        # Philox by name: TensorFlow's own choice depends on the device, and the numbers with it.
         if self.count == 1:
-            return stateless(shape, self.seed)
-        numbers = stateless([shape[0] * self.count, *shape[1:]], self.seed)
+            return stateless(shape, self.seed, alg="philox")
+        numbers = stateless([shape[0] * self.count, *shape[1:]], self.seed, alg="philox")
         return tf.reshape(numbers, [shape[0], self.count, *shape[1:]])[:, self.index]
 
 

@@ -1,0 +1,72 @@
+# `make train` trains the demo, `make test` checks everything; both need python3 and make, and install the rest into .venv.
+
+PYTHON ?= python3
+VENV ?= .venv
+
+# make train
+KIMG ?= 45
+TICK_KIMG ?= 5
+IMAGE_TICKS ?= 1
+NETWORK_TICKS ?= 3
+TRAIN_FLAGS ?=
+
+# make test
+TESTS ?=
+PYTEST_FLAGS ?= -n auto --maxprocesses=4 --dist=worksteal
+
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+
+.PHONY: help venv train test lint format clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo 'make train    train on handwritten digits, into results/ (KIMG=$(KIMG) thousand images; TRAIN_FLAGS=... adds options)'
+	@echo 'make test     lint, format check and all tests (TESTS=tests/ops picks some, without lint)'
+	@echo 'make lint     lint and format check only'
+	@echo 'make format   mend what lint and format can mend'
+	@echo 'make venv     install into $(VENV) with $(PYTHON) (PYTHON=..., VENV=...)'
+	@echo 'make clean    remove build leftovers and caches; results, datasets and $(VENV) stay'
+
+venv: $(INSTALLED)
+
+$(INSTALLED): setup.cfg setup.py
+	@command -v $(PYTHON) >/dev/null || { echo 'No $(PYTHON) here: install Python 3.10 or newer, or name one: make venv PYTHON=/path/to/python3'; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo '$(PYTHON) is older than 3.10: name a newer one, as in make venv PYTHON=python3.11'; exit 2; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo '$(PYTHON) cannot make virtual environments: install python3-venv (Debian, Ubuntu: sudo apt install python3-venv), then run make again'; exit 2; }
+	@echo 'Installing into $(VENV): some 600 MB to fetch, 2.4 GB on disk; give it a few minutes.'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[demo,dev]'
+	@touch $@
+
+# Made beside and moved, so that an interrupted conversion is never taken for a dataset.
+datasets/digits: | $(INSTALLED)
+	rm -rf datasets/.partial
+	mkdir -p datasets/.partial
+	$(BIN)/python tools/convert_tfrecords.py create_digits datasets/.partial/digits
+	mv datasets/.partial/digits $@
+	rmdir datasets/.partial
+
+train: $(INSTALLED) datasets/digits
+	$(BIN)/python -m tf_stylegan.run_training --data-dir=./datasets --dataset=digits --config=config-f --metrics=none \
+	    --fmap-base=512 --fmap-max=64 --latent-size=64 --mapping-layers=4 \
+	    --minibatch-size=32 --minibatch-gpu=32 --gamma=1 --ema-kimg=1 --total-kimg=$(KIMG) \
+	    --tick-kimg=$(TICK_KIMG) --image-snapshot-ticks=$(IMAGE_TICKS) --network-snapshot-ticks=$(NETWORK_TICKS) $(TRAIN_FLAGS)
+
+test: $(if $(TESTS),,lint) $(INSTALLED)
+	$(BIN)/python -m pytest $(PYTEST_FLAGS) $(TESTS)
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(INSTALLED)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find tf_stylegan tools tests -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,488 @@
+"""Folders of images -> data sets: every kind of image, every kind of bad input, labels, the commands."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+from helpers import GOLDEN
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tf_stylegan import cli
+from tf_stylegan.data import convert, image_files, inspect, labels
+from tf_stylegan.data.dataset import find_dataset
+from tf_stylegan.errors import UserError
+from tools import convert_tfrecords
+
+ROOT = Path(__file__).resolve().parents[2]
+RGB64 = GOLDEN / "tfrecords" / "rgb64"
+
+
+def picture(size=(8, 8), mode="RGB", seed=0):
+    pixels = np.random.RandomState(seed).randint(0, 256, [size[1], size[0], 3]).astype(np.uint8)
+    return PIL.Image.fromarray(pixels).convert(mode)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "in").mkdir()
+    return tmp_path / "in"
+
+
+def convert_folder(folder, **options):
+    out = folder.parent / "out"
+    convert.create_from_images(out, folder, **options)
+    return find_dataset(out)
+
+
+def images_of(info):
+    return list(inspect.read_images(info.file_at(0)))
+
+
+def refused(folder, *parts, **options):
+    """The message of the UserError; checks its parts and that nothing was written."""
+    out = folder.parent / "out"
+    with pytest.raises(UserError) as caught:
+        convert.create_from_images(out, folder, **options)
+    message = str(caught.value)
+    assert re.search("(?s)" + ".*".join(re.escape(str(part)) for part in parts), message), message
+    assert not out.exists()
+    return message
+
+
+# Images
+
+
+def test_golden_data_set(tmp_path):
+    convert.create_from_images(tmp_path / "rgb64", RGB64.parent / "rgb64-images")
+    for path in RGB64.iterdir():
+        assert (tmp_path / "rgb64" / path.name).read_bytes() == path.read_bytes()
+
+
+def test_shrinking_by_a_whole_number_gives_the_lower_records(tmp_path):
+    convert.create_from_images(tmp_path / "small", RGB64.parent / "rgb64-images", resize=16)
+    assert (tmp_path / "small/small-r04.tfrecords").read_bytes() == (RGB64 / "rgb64-r04.tfrecords").read_bytes()
+
+
+def test_recursive_sorted_and_names_what_is_no_image(folder, capsys):
+    (folder / "b").mkdir()
+    (folder / ".hidden").mkdir()
+    (folder / "loop").symlink_to(folder)
+    for number, name in enumerate(["z.png", "b/a.bmp", "b/c.webp", ".hidden/no.png", "._z.png"]):
+        picture(seed=number).save(folder / name, lossless=True)
+    for number in range(12):
+        (folder / f"note{number:02d}.txt").write_text("no image")
+    info = convert_folder(folder, shuffle=False)
+    expected = [np.asarray(picture(seed=number)) for number in (1, 2, 0)]
+    np.testing.assert_array_equal(images_of(info), expected)
+    printed = capsys.readouterr().out
+    assert "ignored 13 files that are no images: ._z.png, note00.txt" in printed and "and 3 more" in printed
+
+
+def of_mode(mode):
+    grey = np.linspace(0, 255, 64).reshape(8, 8)
+    if mode == "I;16":
+        return PIL.Image.fromarray((grey * 257).astype(np.uint16)), np.rint((grey * 257).astype(int) / 257), "16-bit"
+    if mode == "RGBA":
+        pixels = np.zeros([8, 8, 4], np.uint8)
+        pixels[:4] = (255, 0, 0, 255)  # the lower half is transparent black
+        expected = np.full([8, 8, 3], 255)
+        expected[:4] = (255, 0, 0)
+        return PIL.Image.fromarray(pixels), expected, "transparency"
+    if mode == "LA":
+        pixels = np.zeros([8, 8, 2], np.uint8)
+        pixels[:4] = (100, 255)
+        expected = np.full([8, 8], 255)
+        expected[:4] = 100
+        return PIL.Image.fromarray(pixels, "LA"), expected, "transparency"
+    image = picture(mode="RGB" if mode == "P" else mode)
+    if mode == "P":
+        image = image.quantize(16)
+    notes = {"CMYK": "CMYK", "P": "palette"}
+    return image, np.asarray(image.convert("L" if mode in ("1", "L") else "RGB")), notes.get(mode)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "I;16", "RGB", "RGBA", "P", "CMYK"])
+def test_image_modes(folder, capsys, mode):
+    image, expected, note = of_mode(mode)
+    image.save(folder / f"x.{'tif' if mode == 'CMYK' else 'png'}")
+    info = convert_folder(folder)
+    assert info.num_channels == (1 if mode in ("1", "L", "LA", "I;16") else 3)
+    np.testing.assert_array_equal(images_of(info)[0].squeeze(), expected)
+    printed = capsys.readouterr().out
+    assert f"converted: 1 {note}" in printed if note else "converted" not in printed
+
+
+def test_16_bit_colour_is_counted(folder, capsys):
+    import struct
+    import zlib
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    rows = b"".join(b"\0" + bytes([200, 1] * 3 * 8) for _ in range(8))  # Pillow writes no such file
+    png = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 8, 8, 16, 2, 0, 0, 0))
+    (folder / "deep.png").write_bytes(png + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+    assert (images_of(convert_folder(folder))[0] == 200).all()
+    assert "converted: 1 16-bit" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_rotation(folder, capsys, orientation):
+    upright = np.zeros([16, 16], np.uint8)
+    upright[:8] = 255
+    upright[:8, :8] = 128
+    undo = {1: upright, 2: upright[:, ::-1], 3: upright[::-1, ::-1], 4: upright[::-1]}
+    undo |= {5: upright.T, 6: np.rot90(upright), 7: np.rot90(upright, 2).T, 8: np.rot90(upright, -1)}
+    stored = PIL.Image.fromarray(np.ascontiguousarray(undo[orientation]))
+    exif = PIL.Image.Exif()
+    exif[0x0112] = orientation
+    stored.save(folder / "x.png", exif=exif)
+    np.testing.assert_array_equal(images_of(convert_folder(folder))[0][:, :, 0], upright)
+    assert ("1 EXIF-rotated" in capsys.readouterr().out) == (orientation > 1)
+
+
+def test_grey_and_colour_mixed(folder, capsys):
+    picture().save(folder / "a.png")
+    picture(mode="L").save(folder / "b.png")
+    info = convert_folder(folder, shuffle=False)
+    np.testing.assert_array_equal(images_of(info)[1], np.repeat(np.asarray(picture(mode="L"))[:, :, None], 3, axis=2))
+    assert "1 grey to RGB" in capsys.readouterr().out
+    assert convert_folder(folder, channels=1, force=True).num_channels == 1
+
+
+def test_background(folder):
+    PIL.Image.new("RGBA", (8, 8), (0, 0, 0, 0)).save(folder / "x.png")
+    assert images_of(convert_folder(folder, background="#102030"))[0][0, 0].tolist() == [16, 32, 48]
+    with pytest.raises(UserError, match="--background: 'blurple' is no colour"):
+        convert.create_from_images(folder.parent / "other", folder, background="blurple")
+
+
+def test_crop_and_resize(folder, capsys):
+    wide = np.zeros([10, 30, 3], np.uint8)
+    wide[:, 10:20] = 77
+    PIL.Image.fromarray(wide).save(folder / "wide.png")
+    picture((32, 32)).save(folder / "large.png")
+    images = images_of(convert_folder(folder, crop=True, resize=8, shuffle=False))
+    blocks = np.asarray(picture((32, 32))).reshape(8, 4, 8, 4, 3).mean(axis=(1, 3))
+    np.testing.assert_array_equal(images[0], np.rint(blocks))
+    assert (images[1] == 77).all()
+    assert "converted: 1 cropped, 2 shrunk" in capsys.readouterr().out
+
+
+@given(st.sampled_from([4, 8, 16]), st.integers(1, 4), st.sampled_from(["auto", "box", "lanczos"]))
+def test_decode_always_gives_the_size_asked_for(tmp_path_factory, size, factor, method):
+    path = tmp_path_factory.mktemp("decode") / "x.png"
+    PIL.Image.new("RGB", (size * factor + factor // 2, size * factor + 1), (9, 9, 9)).save(path)
+    pixels, _ = image_files.decode(path, 3, size, crop=True, resize_filter=method)
+    assert pixels.shape == (3, size, size) and pixels.dtype == np.uint8 and (pixels == 9).all()
+
+
+# Bad input
+
+
+def test_sizes_that_do_not_fit_are_all_listed(folder):
+    sizes = {"a": (8, 8), "b": (8, 8), "c": (16, 16), "d": (8, 12), "e": (10, 10), "f": (2, 2)}
+    for name, size in sizes.items():
+        picture(size).save(folder / f"{name}.png")
+    message = refused(folder, "4 of 6 images", "--crop", "--resize=N", "nothing was written")
+    assert message.split("\n")[1:] == [
+        "  c.png: 16x16 (most are 8x8)",
+        "  d.png: 8x12 (not square)",
+        "  e.png: 10x10 (not a power of two from 4)",
+        "  f.png: 2x2 (not a power of two from 4)",
+    ]
+    assert "c.png" not in refused(folder, "1 of 6 images", "--crop", "d.png: 8x12", resize=8)
+    refused(folder, "3 of 6 images", "--resize=N", crop=True)
+    refused(folder, "--resize must be a power of two from 4, got 12", resize=12)
+    assert convert_folder(folder, crop=True, resize=8).num_images == 6
+
+
+def test_not_square_alone_needs_only_a_crop(folder):
+    picture((8, 16)).save(folder / "tall.png")
+    assert "--resize" not in refused(folder, "1 of 1 images", "--crop", "tall.png: 8x16 (not square)")
+
+
+def test_damaged_images(folder, capsys):
+    for number in range(4):
+        picture((64, 64), seed=number).save(folder / f"{number}.png")
+    (folder / "1.png").write_bytes((folder / "1.png").read_bytes()[:3000])  # the header is sound
+    refused(folder, "1.png is damaged", "--skip-bad")
+    (folder / "2.jpg").write_bytes(b"junk")
+    refused(folder, "1 of 5 images", "damaged", "--skip-bad", "2.jpg: not readable as an image")
+    info = convert_folder(folder, skip_bad=True, shuffle=False)
+    np.testing.assert_array_equal(images_of(info), [np.asarray(picture((64, 64), seed=n)) for n in (0, 2, 3)])
+    assert "left out 2 damaged images: 2.jpg, 1.png" in capsys.readouterr().out
+
+
+def test_float_pixels_are_refused(folder):
+    PIL.Image.fromarray(np.zeros([8, 8], np.float32)).save(folder / "x.tif")
+    refused(folder, "x.tif: pixels of kind 'F' have no known range")
+
+
+def test_nothing_to_convert(folder):
+    refused(folder, "no images in", "(0 files)")
+    (folder / "x.txt").touch()
+    refused(folder, "no images in", "(1 files)")
+    refused(folder / "nowhere", "image directory", "does not exist")
+
+
+def test_does_not_overwrite(folder):
+    picture().save(folder / "x.png")
+    convert_folder(folder)
+    with pytest.raises(UserError, match=r"already holds a data set.*--force"):
+        convert_folder(folder)
+    assert convert_folder(folder, force=True).num_images == 1
+
+
+def test_memory_does_not_grow_with_the_number_of_images():
+    import concurrent.futures
+
+    running, most = set(), 0
+
+    def work(number):
+        running.add(number)
+        return number
+
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        for number in convert._ordered(pool, work, range(200), 8):
+            most = max(most, len(running))
+            running.remove(number)
+            assert number == 199 or len(running) < 9
+    assert most <= 8
+
+
+# Labels
+
+
+def class_folders(folder):
+    for number, name in enumerate(["cat/1.png", "cat/2.png", "dog/deep/1.png"]):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        picture(seed=number).save(folder / name)
+
+
+def test_class_folders(folder, capsys):
+    class_folders(folder)
+    info = convert_folder(folder, class_folders=True, shuffle=False)
+    assert info.load_labels().tolist() == [[1, 0], [1, 0], [0, 1]]
+    assert "classes: 0 = cat, 1 = dog" in capsys.readouterr().out
+    picture().save(folder / "loose.png")
+    with pytest.raises(UserError, match=r"--class-folders: 1 images lie in no sub-folder \(loose.png\)"):
+        convert_folder(folder, class_folders=True, force=True)
+
+
+def test_labels_follow_the_shuffled_images(folder):
+    for number in range(20):
+        PIL.Image.new("L", (8, 8), number).save(folder / f"{number:02d}.png")
+    file = folder.parent / "labels.json"
+    file.write_text(json.dumps({f"{number:02d}.png": [number, 0.5] for number in range(20)}))
+    (folder / "03.png").write_bytes((folder / "03.png").read_bytes()[:45])  # and a damaged one drops out
+    info = convert_folder(folder, label_file=str(file), skip_bad=True)
+    shown = [int(image[0, 0, 0]) for image in images_of(info)]
+    assert sorted(shown) == [n for n in range(20) if n != 3] and shown != sorted(shown)
+    np.testing.assert_array_equal(info.load_labels(), [[n, 0.5] for n in shown])
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("a.json", '{"labels": [["x/1.png", 2], ["2.png", 0]]}', [[0, 0, 1], [1, 0, 0]]),
+        ("a.json", '{"./x\\\\1.png": 1, "2.png": 0}', [[0, 1], [1, 0]]),
+        ("a.json", '{"x/1.png": [0.25, 3], "2.png": [1, 2]}', [[0.25, 3], [1, 2]]),
+        ("a.csv", "path,label\r\nx/1.png,1\r\n2.png,0\r\n", [[0, 1], [1, 0]]),
+        ("a.csv", "\ufeffx/1.png,0.5\n\n2.png,1.0\n", [[0.5], [1]]),
+        ("a.csv", '2.png,3,4\n"x/1.png",1,2\n', [[1, 2], [3, 4]]),
+    ],
+)
+def test_label_files(tmp_path, name, text, expected):
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    found = labels.from_file(str(tmp_path / name), ["x/1.png", "2.png"])
+    assert labels.to_array(list(found.values())).tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        (
+            "a.json",
+            '{"1.png": 0, "3.png": 1, "4.png": 1}',
+            r"1 of 2 images have no label \(2.png\); 2 labels are for no image",
+        ),
+        ("a.json", "[1, 2]", 'expected {"labels"'),
+        ("a.json", '{"labels": null}', 'expected {"labels"'),
+        ("a.json", '{"labels": [["1.png"]]}', r'must be a list of \["path", label\]'),
+        ("a.json", "{oops", "not readable as a label file"),
+        ("a.json", '{"1.png": "cat", "2.png": 0}', "label of 1.png must be a class number .* got 'cat'"),
+        ("a.json", '{"1.png": -1, "2.png": 0}', "got -1"),
+        ("a.json", '{"1.png": true, "2.png": 0}', "got True"),
+        ("a.json", '{"1.png": [NaN], "2.png": [0]}', r"got \[nan\]"),
+        ("a.json", '{"1.png": 1, "2.png": [0, 1]}', "must all be class numbers or .* got 2 numbers, class numbers"),
+        ("a.json", '{"1.png": [1], "2.png": [0, 1]}', "got 1 numbers, 2 numbers"),
+        ("a.json", '{"1.png": 9999999999, "2.png": 0}', "without large gaps"),
+        ("a.csv", "1.png,cat\n2.png,dog\n", "label of 1.png is no number: cat"),
+        ("a.csv", "1.png,1\n2.png,0\n1.png,0\n", "1.png has two labels, 1 and 0"),
+        ("a.csv", "1.png\n2.png,0\n", r"label of 1.png must be .* got \[\]"),
+    ],
+)
+def test_bad_label_files(folder, name, text, message):
+    picture().save(folder / "1.png")
+    picture().save(folder / "2.png")
+    (folder.parent / name).write_text(text)
+    assert re.search(message, refused(folder, label_file=str(folder.parent / name)))
+
+
+def test_label_file_missing_or_in_the_way(folder):
+    picture().save(folder / "1.png")
+    refused(folder, "nowhere.json", "not readable", label_file="nowhere.json")
+    refused(folder, "exclude each other", label_file="x.json", class_folders=True)
+
+
+# Digits, and looking at data sets
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory):
+    path = tmp_path_factory.mktemp("digits") / "digits"
+    convert.create_digits(path)
+    return path
+
+
+def test_digits(digits):
+    sklearn = pytest.importorskip("sklearn.datasets")
+    info = find_dataset(digits)
+    assert (info.num_images, info.resolution, info.num_channels, info.label_size) == (1797, 32, 1, 10)
+    source = sklearn.load_digits()
+    np.testing.assert_array_equal(info.load_labels().argmax(axis=1), source.target)
+    images = np.stack(images_of(info))[:, :, :, 0]
+    assert images.min() == 0 and images.max() == 255
+    # What was enlarged is still there: averaged back to 8x8 (inside the margin) it is close to the source.
+    small = [np.asarray(PIL.Image.fromarray(image).resize((10, 10), PIL.Image.Resampling.BOX)) for image in images[:50]]
+    error = np.stack(small)[:, 1:-1, 1:-1] - source.images[:50] * (255 / 16)
+    assert np.sqrt((error**2).mean()) < 25
+
+
+def test_digits_without_scikit_learn(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    with pytest.raises(UserError, match=re.escape("pip install 'tf_stylegan[demo]'")):
+        convert.create_digits(tmp_path / "digits")
+    assert not list(tmp_path.iterdir())
+
+
+def test_display(digits, tmp_path, capsys):
+    inspect.display(digits, str(tmp_path / "grid.png"), count=6, start=10)
+    sheet = np.asarray(PIL.Image.open(tmp_path / "grid.png"))
+    assert sheet.shape == (2 * 32, 3 * 32)
+    expected = list(inspect.read_images(find_dataset(digits).file_at(0), [10, 15]))
+    np.testing.assert_array_equal(sheet[:32, :32], expected[0][:, :, 0])
+    np.testing.assert_array_equal(sheet[32:, 64:], expected[1][:, :, 0])
+    assert "images 10 to 15" in capsys.readouterr().out
+    inspect.display(digits, str(tmp_path / "small.png"), count=4, resolution=8)
+    assert PIL.Image.open(tmp_path / "small.png").size == (16, 16)
+    with pytest.raises(UserError, match="has images 0 to 1796"):
+        inspect.display(digits, str(tmp_path / "x.png"), start=1797)
+
+
+def test_info(digits, capsys):
+    inspect.describe(digits)
+    printed = capsys.readouterr().out
+    for words in ("1797", "32x32", "1 (grey)", "0 to 255", "10 classes (0: 178, 1: 182", "digits-r02.tfrecords"):
+        assert words in printed
+
+
+def test_extract_and_convert_again_is_the_identity(tmp_path, capsys):
+    class_folders(tmp_path / "in")
+    info = convert_folder(tmp_path / "in", class_folders=True)
+    inspect.extract(info.directory, str(tmp_path / "png"))
+    files = sorted(path.name for path in (tmp_path / "png").iterdir())
+    assert files == ["dataset.json", "img00000000.png", "img00000001.png", "img00000002.png"]
+    with pytest.raises(UserError, match=r"is not empty.*--force"):
+        inspect.extract(info.directory, str(tmp_path / "png"))
+    label_file = str(tmp_path / "png" / "dataset.json")
+    convert.create_from_images(tmp_path / "again", tmp_path / "png", shuffle=False, label_file=label_file)
+    assert inspect.compare(info.directory, tmp_path / "again") == 0
+    assert capsys.readouterr().out.endswith("identical\n")
+
+
+def test_compare_tells_the_first_differences(digits, folder, capsys):
+    class_folders(folder)
+    convert_folder(folder)
+    assert inspect.compare(folder.parent / "out", digits) == 1
+    assert "resolution: 8 and 32\nnum channels: 3 and 1\nnum images: 3 and 1797" in capsys.readouterr().out
+    convert.create_from_images(folder.parent / "b", folder, class_folders=True)
+    assert inspect.compare(folder.parent / "out", folder.parent / "b") == 1
+    assert inspect.compare(folder.parent / "out", folder.parent / "b", ignore_labels=True) == 0
+    picture(seed=9).save(folder / "dog/deep/1.png")
+    convert.create_from_images(folder.parent / "c", folder)
+    assert inspect.compare(folder.parent / "out", folder.parent / "c") == 1
+    assert "1 of 3 images at 8x8, the first is" in capsys.readouterr().out
+
+
+def test_damaged_record_while_reading(folder):
+    class_folders(folder)
+    info = convert_folder(folder)
+    path = Path(info.file_at(0))
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(UserError, match=r"out-r03.tfrecords: the record at byte \d+ is damaged"):
+        inspect.extract(info.directory, str(folder.parent / "png"))
+
+
+# Commands
+
+
+def command(*arguments):
+    line = [sys.executable, str(ROOT / "tools" / "convert_tfrecords.py"), *map(str, arguments)]
+    environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}  # the package may not be installed here
+    return subprocess.run(line, capture_output=True, text=True, env=environment, check=False)
+
+
+def test_command_line_error_is_one_line_and_code_2(folder):
+    result = command("info", folder)
+    assert result.returncode == 2
+    last = result.stderr.strip().split("\n")[-1]
+    assert last.startswith("error: no record files") and "Traceback" not in result.stderr
+
+
+def test_help_needs_no_tensorflow():
+    for name in ("", "create_from_images", "create_digits", "display", "extract", "info", "compare"):
+        with pytest.raises(SystemExit) as caught:
+            convert_tfrecords.main([name, "--help"] if name else ["--help"])
+        assert caught.value.code == 0
+    result = subprocess.run([sys.executable, "-X", "importtime", ROOT / "tools/convert_tfrecords.py", "--help"],
+                            capture_output=True, text=True, env={"PYTHONPATH": str(ROOT)}, check=True)  # fmt: skip
+    assert "tensorflow" not in result.stderr
+
+
+@pytest.mark.parametrize("spelling", ["--ignore-labels", "--ignore_labels", "--ignore_labels=1"])
+def test_every_command_from_its_arguments(folder, monkeypatch, spelling):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")  # main sets it: let pytest put it back
+    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "2")
+    class_folders(folder)
+    out, other, png = (str(folder.parent / name) for name in ("out", "other", "png"))
+    main = convert_tfrecords.main
+    assert main(["create_from_images", out, str(folder), "--class-folders", "--threads=1"]) == 0
+    assert main(["create_from_images", other, str(folder), "--shuffle=1", "--resize=8", "--crop"]) == 0
+    assert main(["compare", out, other]) == 1
+    assert main(["compare", out, other, spelling]) == 0
+    assert main(["display", out, f"--out={png}.png"]) == 0
+    assert main(["extract", out, png]) == 0
+    assert main(["info", out]) == 0
+
+
+def test_exit_codes(capsys):
+    def fail(error):
+        raise error
+
+    assert cli.run(lambda: None) == 0
+    assert cli.run(lambda code: code, 7) == 7
+    assert cli.run(fail, UserError("what, where")) == 2
+    assert capsys.readouterr().err == "error: what, where\n"
+    assert cli.run(fail, KeyboardInterrupt()) == 130
+    with pytest.raises(ZeroDivisionError):  # our own mistakes keep their traceback
+        cli.run(fail, ZeroDivisionError())

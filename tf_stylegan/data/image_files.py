@@ -1,0 +1,195 @@
+"""Image files of any kind -> square uint8 arrays: finding them, checking their sizes, decoding them."""
+
+import collections
+import dataclasses
+import os
+
+import numpy as np
+import PIL.Image
+import PIL.ImageColor
+import PIL.ImageOps
+
+from tf_stylegan.data.tfrecord import log2_resolution
+from tf_stylegan.errors import UserError
+
+# Files with these endings are meant to be images: when Pillow cannot read one, it is damaged, not "no image".
+_IMAGE_ENDINGS = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".tga", ".jp2", ".avif"),
+    *(".pgm", ".ppm", ".pnm"),
+)
+_GREY_MODES = {"1", "L", "LA", "La", "I", "I;16", "I;16L", "I;16B", "I;16N"}
+_DEEP_MODES = {"I", "I;16", "I;16L", "I;16B", "I;16N"}
+_DIRECT_MODES = {"1", "L", "RGB", "RGBA", "LA", "La", "RGBa", "P", "PA", "CMYK", "YCbCr", "HSV", "RGBX"}
+_EXIF_ORIENTATION = 0x0112
+# What Pillow raises for damaged files; which one depends on the format's reader.
+_READ_ERRORS = (OSError, SyntaxError, ValueError, EOFError, IndexError, PIL.Image.DecompressionBombError)
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageFile:
+    """An image as its header tells: path relative to the folder with "/", (width, height), Pillow's mode."""
+
+    path: str
+    size: tuple
+    mode: str
+
+    @property
+    def is_grey(self):
+        return self.mode in _GREY_MODES
+
+
+def list_files(folder):
+    """All files below `folder`, as sorted paths relative to it with "/"; linked folders are followed, once each."""
+    found, seen = [], set()
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        if (real := os.path.realpath(parent)) in seen:  # a link back up would never end
+            folders.clear()
+            continue
+        seen.add(real)
+        relative = os.path.relpath(parent, folder)
+        found += [name if relative == "." else f"{relative}/{name}".replace(os.sep, "/") for name in names]
+    return sorted(found)
+
+
+def probe(folder, path):
+    """Reads an image's header.
+
+    Returns:
+        ImageFile; None when the file is no image; a string saying what is wrong when it is a damaged one.
+    """
+    if os.path.basename(path).startswith("."):  # .DS_Store, and macOS's "._photo.jpg", which hold no picture
+        return None
+    try:
+        with PIL.Image.open(os.path.join(folder, path)) as image:
+            if image.mode not in _DIRECT_MODES | _DEEP_MODES:
+                return f"pixels of kind {image.mode!r} have no known range: save it as 8-bit RGB"
+            return ImageFile(path, image.size, image.mode)
+    except _READ_ERRORS as error:
+        if isinstance(error, PIL.UnidentifiedImageError):
+            return "not readable as an image" if path.lower().endswith(_IMAGE_ENDINGS) else None
+        return str(error)
+
+
+def check_sizes(images, folder, resize=None, crop=False):
+    """The resolution of the data set that these images make, when their sizes allow one.
+
+    Args:
+        images: list of ImageFile.
+        folder: for messages.
+        resize: resolution they will be scaled to, or None.
+        crop: True when they will be cropped to a square.
+    Returns:
+        height = width in pixels.
+    Raises:
+        UserError: listing every image that does not fit, with its size, after a line that says what to do.
+    """
+    sides = [min(image.size) for image in images]
+    usable = collections.Counter(side for side in sides if log2_resolution(side))
+    target = resize or (usable.most_common(1)[0][0] if usable else None)
+    problems, options = [], set()
+    for image, side in zip(images, sides):
+        reasons = []
+        if image.size[0] != image.size[1] and not crop:
+            reasons.append("not square")
+            options.add("--crop cuts out the central square")
+        if not resize and side != target:
+            reasons.append(f"most are {target}x{target}" if side in usable else "not a power of two from 4")
+            options.add("--resize=N scales all to NxN, a power of two")
+        if reasons:
+            problems.append(f"  {image.path}: {image.size[0]}x{image.size[1]} ({', '.join(reasons)})")
+    if problems:
+        raise UserError(
+            f"{len(problems)} of {len(images)} images in {folder} do not have the size of a data set, square and one "
+            f"power of two for all; {'; '.join(sorted(options))}; nothing was written:\n" + "\n".join(problems)
+        )
+    return target
+
+
+def decode(path, channels, resize=None, crop=False, resize_filter="auto", background=(255, 255, 255)):
+    """Reads one image file.
+
+    Turned as its EXIF tag says; transparency laid over `background`; 16 bits scaled to 8; CMYK, palette and the other
+    modes converted as Pillow does; of several frames the first.
+
+    Args:
+        path: the file.
+        channels: 1 or 3.
+        resize: height = width to scale to, or None.
+        crop: cut out the central square first.
+        resize_filter: "box", "lanczos", or "auto": box when shrinking by a whole number, else Lanczos. Box by a whole
+            number is the exact mean: shrinking by 4 gives what the records two levels of detail down hold, which is
+            how the published 256x256 FFHQ was made and what its FIDs were measured with.
+        background: (R, G, B).
+    Returns:
+        image: uint8 `[channels, H, W]`.
+        notes: list of what was converted, for counting.
+    Raises:
+        UserError: when the file is damaged.
+    """
+    try:
+        with PIL.Image.open(path) as image:
+            # Pillow cuts 16-bit colour to 8 bits on its own; only the raw mode, gone after loading, tells of it.
+            notes = ["16-bit"] if image.mode in _DEEP_MODES or any(";16" in str(t[3]) for t in image.tile) else []
+            if image.getexif().get(_EXIF_ORIENTATION, 1) != 1:
+                notes.append("EXIF-rotated")
+                image = PIL.ImageOps.exif_transpose(image)
+            image.load()
+            image, more = _to_8_bit(image, background)
+    except _READ_ERRORS as error:
+        raise UserError(
+            f"{path} is damaged ({error}); replace it, or leave damaged files out with --skip-bad"
+        ) from error
+    if channels == 3 and image.mode == "L":
+        more.append("grey to RGB")
+    elif channels == 1 and image.mode == "RGB":
+        more.append("RGB to grey")
+    image = image.convert("L" if channels == 1 else "RGB")
+    if crop and image.width != image.height:
+        more.append("cropped")
+        side = min(image.size)
+        left, top = (image.width - side) // 2, (image.height - side) // 2
+        image = image.crop((left, top, left + side, top + side))
+    if resize and image.size != (resize, resize):
+        more.append("enlarged" if resize > image.width else "shrunk")
+        pixels = _resize(image, resize, resize_filter)
+    else:
+        pixels = np.asarray(image)
+    return np.ascontiguousarray(pixels.reshape(*pixels.shape[:2], channels).transpose(2, 0, 1)), notes + more  # CHW
+
+
+def _to_8_bit(image, background):
+    """Any mode that `probe` lets through -> L or RGB, and notes."""
+    if image.mode in _DEEP_MODES:
+        # Pillow's "I" holds 16 bits in 32 for some formats; 257 takes 65535 to 255 exactly.
+        values = np.asarray(image).astype(np.float32) / 257
+        return PIL.Image.fromarray(np.rint(values.clip(0, 255)).astype(np.uint8)), []
+    notes = ["palette"] if image.mode in ("P", "PA") else []
+    if image.mode == "CMYK":
+        notes.append("CMYK")
+    if image.mode in ("LA", "La", "RGBA", "RGBa", "PA") or "transparency" in image.info:
+        grey = image.mode in _GREY_MODES
+        layer = image.convert("LA").convert("RGBA") if image.mode == "La" else image.convert("RGBA")
+        canvas = PIL.Image.new("RGBA", image.size, (*background, 255))
+        flat = PIL.Image.alpha_composite(canvas, layer).convert("RGB")
+        return (flat.convert("L") if grey else flat), [*notes, "transparency"]
+    return image.convert("L" if image.mode in _GREY_MODES else "RGB"), notes
+
+
+def _resize(image, size, resize_filter):
+    factor, rest = divmod(image.width, size)
+    whole = factor > 1 and not rest and image.width == image.height
+    if whole and resize_filter in ("auto", "box"):
+        pixels = np.asarray(image).astype(np.float32)
+        blocks = pixels.reshape(size, factor, size, factor, -1)
+        return np.rint(blocks.mean(axis=(1, 3), dtype=np.float32)).astype(np.uint8)  # HWC
+    method = PIL.Image.Resampling.BOX if resize_filter == "box" else PIL.Image.Resampling.LANCZOS
+    return np.asarray(image.resize((size, size), method))
+
+
+def parse_color(text):
+    """A colour as CSS writes it ("white", "#ff8000") -> (R, G, B); UserError when it is none."""
+    try:
+        return PIL.ImageColor.getrgb(text)[:3]
+    except ValueError as error:
+        raise UserError(f"--background: {text!r} is no colour; give a name (white) or #rrggbb") from error

@@ -1,0 +1,295 @@
+"""`Network` pickles of StyleGAN's TensorFlow family: read without executing anything, written for everyone to read.
+
+A file holds a tuple (G, D, Gs) of networks or a single one. A network is a name, a build function's name, keywords, its
+variables, sub-networks ("components") and the source text of the module that built it, which the originals execute on
+loading and which here is only kept. Versions 2 (ProGAN) to 5 (StyleGAN2-ADA) differ little; names are as in
+dnnlib/tflib/network.py.
+"""
+
+import mmap
+import os
+import stat
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tf_stylegan.errors import UserError
+from tf_stylegan.files import atomic_write
+from tf_stylegan.legacy.pickle_machine import Machine
+from tf_stylegan.legacy.pickle_names import NETWORK_CLASSES, NETWORK_NAMES
+from tf_stylegan.legacy.pickle_values import CorruptPickleError, Instance
+from tf_stylegan.legacy.pickle_writer import PickleWriter
+
+VERSIONS = (2, 3, 4, 5)
+_MAX_NETWORKS = 64
+_MAX_LEVELS = 4  # components of components; real ones have none
+_MAX_NAME = 200  # characters: names are joined for every variable, so a file could multiply itself with a long one
+_FIELDS = ("version", "name", "static_kwargs", "components", "build_module_src", "build_func_name", "variables")
+_KINDS = dict.fromkeys(("name", "func", "source"), str) | dict.fromkeys(
+    ("static_kwargs", "components", "variables", "extra"), dict
+)
+_OTHER_FORMATS = (  # what people's downloads turn out to be
+    (b"PK\x03\x04", "a zip archive, perhaps a PyTorch checkpoint"),
+    (b"\x1f\x8b", "gzip-compressed; unpack it first"),
+    (b"<", "a web page: the download failed"),
+    (b"version https://git-lfs", "a Git LFS pointer: fetch the file itself with `git lfs pull`"),
+    (b"\x89HDF", "an HDF5 file"),
+)
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkRecord:
+    """One network of a pickle. Treat it as read-only; `dataclasses.replace` makes changed copies.
+
+    Args:
+        name: the network's name, "G" or "G_synthesis".
+        func: name of the function that built it (`build_func_name`), "G_main".
+        version: 2, 3, 4 or 5.
+        static_kwargs: keywords it was built with, plain values.
+        components: `{"synthesis": NetworkRecord, "mapping": NetworkRecord}` for generators, else empty.
+        variables: its own variables in the file's order, without those of components: `{"4x4/Conv/weight": array}`.
+            Arrays that were read are read-only views of the file, perhaps unaligned.
+        source: text of the module that built it (`build_module_src`), verbatim; never executed.
+        class_path: pickled class, one of `NETWORK_CLASSES`.
+        extra: the rest of the state, such as version 5's `input_shapes`, `output_shapes`, `input_names` and
+            `output_names`.
+    """
+
+    name: str
+    func: str
+    version: int = 4
+    static_kwargs: dict = field(default_factory=dict)
+    components: dict = field(default_factory=dict)
+    variables: dict = field(default_factory=dict, repr=False)
+    source: str = field(default="", repr=False)
+    class_path: str = NETWORK_CLASSES[0]
+    extra: dict = field(default_factory=dict)
+
+    def all_variables(self):
+        """`{"dlatent_avg": array, "G_synthesis/4x4/Const/const": array, …}`: its own and its components' variables.
+
+        A component's variables stand behind the component network's own name (not its key in `components`).
+        """
+        result = dict(self.variables)
+        for component in self.components.values():
+            for name, value in component.all_variables().items():
+                result[f"{component.name}/{name}"] = value
+        return result
+
+
+def read(path):
+    """Reads a network pickle; nothing in it is executed.
+
+    The file is mapped, so that this costs neither time nor memory for the variables until they are used; it must not be
+    changed in place meanwhile (replacing it, as `write` does, is fine).
+
+    Returns:
+        tuple of NetworkRecord: (G, D, Gs), or one for a file with a single network.
+    Raises:
+        UnsafePickleError: the file asks for something that could run code.
+        CorruptPickleError: the file is damaged or is not a pickle of networks.
+        UserError: the file cannot be opened.
+    """
+    path = os.fspath(path)
+    try:
+        with open(path, "rb", opener=_open_without_waiting) as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise UserError(f"{path} is not a file")
+            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if status.st_size else b""
+    except OSError as error:
+        raise UserError(f"could not read {path}: {error.strerror or error}") from error
+    return parse(data, path)
+
+
+def _open_without_waiting(path, flags):
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # a pipe in place of the file would wait for a writer
+
+
+def parse(data, file="pickle"):
+    """As `read`, from bytes or an mmap; `file` is the name for messages."""
+    for magic, what in _OTHER_FORMATS:
+        if data[: len(magic)] == magic:
+            raise CorruptPickleError(f"{file}: byte 0: this is {what}.")
+    value = Machine(data, file, NETWORK_NAMES).run()
+    networks = value if type(value) in (tuple, list) else (value,)
+    if not networks or not all(type(network) is Instance for network in networks):
+        raise CorruptPickleError(
+            f"{file}: byte 0: expected a tuple (G, D, Gs) of networks or one network, "
+            f"got a {type(value).__name__}" + (f" of {_kinds(networks)}" if networks is value else "") + "."
+        )
+    reader = _Reader(file)
+    return tuple(reader.network(network, f"network {i}") for i, network in enumerate(networks))
+
+
+def _kinds(values):
+    return ", ".join(sorted({type(value).__name__ for value in values})[:5]) or "nothing"
+
+
+class _Reader:
+    """Turns inert instances into records. The machine vouches that they are finite trees, so this recurses."""
+
+    def __init__(self, file):
+        self.file, self.count, self.converted = file, 0, {}
+
+    def corrupt(self, what):
+        return CorruptPickleError(f"{self.file}: byte 0: a readable pickle, but {what}.")
+
+    def network(self, instance, where, level=1):
+        self.count += 1
+        if self.count > _MAX_NETWORKS or level > _MAX_LEVELS:
+            raise self.corrupt(f"it holds more than {_MAX_NETWORKS} networks or {_MAX_LEVELS} within each other")
+        state = instance.state
+        if state is None or not all(type(key) is str for key in state):
+            raise self.corrupt(f"{where} has no state")
+        state = dict(state)
+        version = self.get(state, where, "version", int)
+        if version not in VERSIONS:
+            raise self.corrupt(f"{where} is of version {str(version)[:20]}; versions {VERSIONS} are known")
+        if version == 2:
+            state.setdefault("components", {})  # ProGAN had none
+        name = self.get(state, where, "name", str)
+        components = self.get(state, where, "components", dict)
+        if not all(type(key) is str and type(value) is Instance for key, value in components.items()):
+            raise self.corrupt(f"{where} has components that are no networks")
+        parts = components.items()
+        record = NetworkRecord(
+            name=self.short(name, where),
+            func=self.get(state, where, "build_func_name", str),
+            version=version,
+            static_kwargs=self.get(state, where, "static_kwargs", dict),
+            components={key: self.network(part, f"component {key[:40]!a}", level + 1) for key, part in parts},
+            variables=self.variables(self.get(state, where, "variables", list), where),
+            source=self.get(state, where, "build_module_src", str),
+            class_path=instance.class_path,
+            extra=self.plain({key: value for key, value in state.items() if key not in _FIELDS}, where),
+        )
+        if _has_clash(record):
+            raise self.corrupt(f"{where} has two variables of one name")
+        return record
+
+    def short(self, name, where):
+        if len(name) > _MAX_NAME:
+            raise self.corrupt(f"{where} has a name of {len(name)} characters")
+        return name
+
+    def get(self, state, where, key, kind):
+        if key not in state:
+            raise self.corrupt(f"{where} has no {key}")
+        value = state[key]
+        if kind is str and type(value) is memoryview:  # long text of Python 2
+            value = str(self.plain(value, where), "latin-1")
+        elif key == "static_kwargs":
+            value = self.plain(value, where)
+        if type(value) is not kind or (key == "static_kwargs" and not all(type(k) is str for k in value)):
+            raise self.corrupt(f"the {key} of {where} is a {type(value).__name__}")
+        return value
+
+    def variables(self, pairs, where):
+        variables = {}
+        for pair in pairs:
+            if type(pair) not in (tuple, list) or len(pair) != 2 or type(pair[0]) is not str:
+                raise self.corrupt(f"the variables of {where} are not pairs of name and array")
+            name, value = self.short(pair[0], where), pair[1]
+            if name in variables or not isinstance(value, (np.ndarray, np.generic)):
+                raise self.corrupt(f"variable {name[:80]!a} of {where} is there twice or is no array")
+            variables[name] = np.asarray(value)
+        return variables
+
+    def plain(self, value, where):
+        """Copy of a value of None, numbers, text, bytes, lists, tuples, dicts and arrays; anything else is an error."""
+        kind = type(value)
+        if value is None or kind in (bool, int, float, str, bytes, np.ndarray):
+            return value
+        if isinstance(value, np.generic):
+            return value.item()
+        if kind is memoryview:  # shared ones are copied once, so that a file cannot multiply itself
+            if id(value) not in self.converted:
+                self.converted[id(value)] = bytes(value)
+            return self.converted[id(value)]
+        if kind in (list, tuple):
+            return kind(self.plain(part, where) for part in value)
+        if kind is dict:
+            return {key: self.plain(part, where) for key, part in value.items()}
+        raise self.corrupt(f"{where} has a {kind.__name__} where plain values belong")
+
+
+def _has_clash(record):
+    """Whether two variables of a network get the same full name."""
+    total = len(record.variables) + sum(len(part.all_variables()) for part in record.components.values())
+    return len(record.all_variables()) != total
+
+
+def write(path, records, protocol=4):
+    """Writes a network pickle that the originals, stylegan2-ada-pytorch and this package read, with any NumPy.
+
+    The file replaces `path` only when it is complete. Arrays go to it one by one, C-contiguous ones without a copy.
+
+    Args:
+        path: file to write.
+        records: tuple of NetworkRecord; one alone (or a tuple of one) is written as a single network.
+        protocol: 3 or 4.
+    Raises:
+        UserError: a record that cannot be written (the message says where), or the file cannot be.
+    """
+    records = (records,) if isinstance(records, NetworkRecord) else tuple(records)
+    if not records:
+        raise UserError("write takes at least one network, got none")
+    for record in records:
+        _check(record)
+    with atomic_write(path) as file:
+        writer = PickleWriter(file, protocol)
+        if len(records) == 1:
+            _write_network(writer, records[0])
+        else:
+            with writer.tuple():
+                for record in records:
+                    _write_network(writer, record)
+        writer.stop()
+
+
+def _check(record):
+    if not isinstance(record, NetworkRecord):
+        raise UserError(f"write takes NetworkRecord, got {type(record).__name__}")
+    for key, kind in _KINDS.items():
+        value = getattr(record, key)
+        if not isinstance(value, kind) or (kind is dict and not all(isinstance(k, str) for k in value)):
+            raise UserError(
+                f"{key} of network {record.name} must be a {kind.__name__}{' with text as keys' * (kind is dict)}, "
+                f"got {type(value).__name__}"
+            )
+    if record.version not in VERSIONS or record.class_path not in NETWORK_CLASSES:
+        raise UserError(
+            f"network {record.name}: version must be one of {VERSIONS} and class_path one of {NETWORK_CLASSES}, "
+            f"got {record.version!r} and {record.class_path!r}"
+        )
+    if clash := set(record.extra) & set(_FIELDS):
+        raise UserError(f"network {record.name}: extra may not hold {sorted(clash)}, which have fields of their own")
+    for component in record.components.values():
+        _check(component)
+    if _has_clash(record):
+        raise UserError(f"network {record.name}: two variables would have the same name")
+
+
+def _write_network(writer, record):
+    where = f"network {record.name}"
+    with writer.instance(record.class_path), writer.dict():
+        writer.item("version", record.version)
+        writer.item("name", record.name)
+        writer.item("static_kwargs", record.static_kwargs, where)
+        if record.components or record.version > 2:
+            writer.value("components")
+            with writer.dict():
+                for key, component in record.components.items():
+                    writer.value(key)
+                    _write_network(writer, component)
+        writer.item("build_module_src", record.source)
+        writer.item("build_func_name", record.func)
+        writer.value("variables")
+        with writer.list():
+            for name, value in record.variables.items():
+                with writer.tuple():
+                    writer.value(name)
+                    writer.array(value, f"{where}, variable {name}")
+        for key, value in record.extra.items():
+            writer.item(key, value, where)
