@@ -74,7 +74,7 @@ def seed_images(Gs, seeds, truncation_psi=None, truncation_cutoff=None, noise_mo
     @tf.function
     def draw(latents, noise):
         w = Gs.truncate(Gs.mapping(latents, labels), truncation_psi, truncation_cutoff)
-        return Gs.synthesis(w, noise_mode=mode, noise=noise)
+        return Gs.synthesize(w, noise_mode=mode, noise=noise)
 
     for start in range(0, len(seeds), batch):
         chunk = seeds[start : start + batch]

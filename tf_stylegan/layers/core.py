@@ -176,7 +176,7 @@ class MinibatchStddev(keras.layers.Layer):
         message = "minibatch standard deviation: the batch must be at most the group size or a multiple of it: "
         if batch is None:
             batch = tf.shape(x)[0]
-            group = tf.minimum(self.group_size, batch)
+            group = tf.maximum(tf.minimum(self.group_size, batch), 1)
             check = tf.debugging.assert_equal(batch % group, 0, message=f"{message}group {self.group_size}")
             with tf.control_dependencies([check] if check is not None else []):
                 x = tf.identity(x)

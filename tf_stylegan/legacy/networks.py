@@ -79,29 +79,37 @@ def network_from_record(record, where="pickle"):
 def record_from_network(network):
     """The NetworkRecord of a Keras network, variables as NumPy arrays in the legacy layout."""
     func = next(name for name, cls in NETWORKS.items() if type(network) is cls)
-    variables = get_variables(network)
-    components = {}
-    if isinstance(network, Generator):
-        parts = {"synthesis": network.synthesis, "mapping": network.mapping}
-        components = {part: record_from_network(component) for part, component in parts.items()}
-        variables = {name: variables[name] for name in _OWN_VARIABLES}
+    if not isinstance(network, Generator):
+        return _record(network, func, get_variables(network))
+    parts = {"synthesis": network.synthesis, "mapping": network.mapping}
+    components = {
+        part: _record(component, network.keywords[f"{part}_func"], get_variables(component))
+        for part, component in parts.items()
+    }
+    own = get_variables(network)
+    return _record(network, func, {name: own[name] for name in _OWN_VARIABLES}, components)
+
+
+def _record(network, func, variables, components=None):
     return pickle_io.NetworkRecord(
         name=network.name,
         func=func,
-        static_kwargs=_keywords_to_write(network, func),
-        components=components,
+        static_kwargs=_keywords_to_write(network),
+        components=components or {},
         variables=variables,
         source=SOURCE_COMMENT,
     )
 
 
-def _keywords_to_write(network, func):
-    """What differs from the defaults, and what readers disagree on; parts of a generator get all of its keywords."""
-    keywords = dict(network.keywords)
+def _keywords_to_write(network):
+    """What differs from the defaults, and what readers disagree on; a generator gets the keywords of its parts too."""
+    keywords, classes = dict(network.keywords), [type(network)]
     if isinstance(network, Generator):
-        keywords = {**network.mapping.keywords, **network.synthesis.keywords, **keywords}
-        del keywords["mapping_func"], keywords["synthesis_func"], keywords["dlatent_broadcast"]
-    defaults = _defaults(func, network.keywords)
+        parts = [network.mapping, network.synthesis]
+        classes += [type(part) for part in parts]
+        keywords = {**parts[0].keywords, **parts[1].keywords, **keywords}
+        del keywords["dlatent_broadcast"]
+    defaults = _defaults(classes)
     return {
         name: list(value) if isinstance(value, tuple) else value
         for name, value in keywords.items()
@@ -109,17 +117,10 @@ def _keywords_to_write(network, func):
     }
 
 
-def _classes(func, keywords):
-    """The class behind a function name and, for a generator, those of its parts."""
-    if func != "G_main":
-        return [NETWORKS[func]]
-    parts = keywords.get("mapping_func", "G_mapping"), keywords.get("synthesis_func", "G_synthesis_stylegan2")
-    return [NETWORKS[func], *(NETWORKS[part] for part in parts if part in NETWORKS)]
-
-
-def _defaults(func, keywords):
+def _defaults(classes):
+    """Keywords of networks with their defaults; the first class wins."""
     defaults = {}
-    for cls in reversed(_classes(func, keywords)):
+    for cls in reversed(classes):
         for name, parameter in inspect.signature(cls.__init__).parameters.items():
             default = parameter.default
             defaults[name] = list(default) if isinstance(default, tuple) else default
@@ -127,4 +128,10 @@ def _defaults(func, keywords):
 
 
 def _known_keywords(func, keywords):
-    return _defaults(func, keywords).keys() - {"self", "kwargs", "name", "dlatent_broadcast"}
+    """Names of the keywords that the network behind a function name takes, those of a generator's parts included."""
+    classes = [NETWORKS[func]]
+    if issubclass(classes[0], Generator):
+        own = _defaults(classes)
+        for part, table in (("mapping_func", classes[0].mappings), ("synthesis_func", classes[0].syntheses)):
+            classes += [cls for name, cls in table.items() if name == keywords.get(part, own[part])]
+    return _defaults(classes).keys() - {"self", "kwargs", "name", "dlatent_broadcast"}

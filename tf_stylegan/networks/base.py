@@ -14,6 +14,8 @@ class Network(keras.Model):
     and what goes into a legacy file's `static_kwargs`. Weights exist as soon as `build()` has run; no input is needed.
     """
 
+    grows = False  # whether calls take a level of detail
+
     def __init__(self, scope):
         super().__init__(name=scope["name"])
         self.keywords = {k: v for k, v in scope.items() if k not in ("self", "name", "kwargs", "__class__")}
@@ -55,3 +57,8 @@ def check_labels(labels, label_size, batch_like):
     if labels.shape.rank != 2 or labels.shape[1] != label_size:
         raise UserError(f"labels must be [N, {label_size}] for this network, got {labels.shape}")
     return labels
+
+
+def label_scores(x, labels):
+    """Scores `[N, 1]` from one output per class `[N, max(label_size, 1)]` and labels `[N, label_size]`."""
+    return tf.reduce_sum(x * labels, axis=1, keepdims=True) if labels.shape[1] else x

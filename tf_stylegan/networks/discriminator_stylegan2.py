@@ -3,12 +3,11 @@
 import math
 
 import keras
-import tensorflow as tf
 
 from tf_stylegan.errors import UserError
 from tf_stylegan.layers.core import Conv2D, Dense, MinibatchStddev, serializable
 from tf_stylegan.layers.modulated import num_fmaps
-from tf_stylegan.networks.base import Network, check_choice, check_labels, check_resolution
+from tf_stylegan.networks.base import Network, check_choice, check_labels, check_resolution, label_scores
 from tf_stylegan.ops.upfirdn_2d import downsample_2d
 
 
@@ -32,7 +31,7 @@ class Block(keras.layers.Layer):
             if layer is not None:
                 layer.build(shape)
 
-    def call(self, x, y):
+    def call(self, x, y=None):
         """x: output of the block before, None at the top; y: the picture at this size → output at half the size."""
         if self.from_rgb is not None:
             rgb = self.from_rgb(y)
@@ -65,7 +64,7 @@ class Head(keras.layers.Layer):
         self.conv.build([None, 4, 4, fmaps + (self.mbstd.num_features if self.mbstd else 0)])
         self.dense.build([None, 4, 4, fmaps])
 
-    def call(self, x, y):
+    def call(self, x, y=None):
         if self.from_rgb is not None:
             rgb = self.from_rgb(y)
             x = rgb if x is None else x + rgb
@@ -157,4 +156,4 @@ class DiscriminatorStyleGAN2(Network):
             if self.architecture == "skip":
                 y = downsample_2d(y, self.resample_kernel)
         x = self.output_layer(self.head(x, y))
-        return tf.reduce_sum(x * labels, axis=1, keepdims=True) if self.label_size else x
+        return label_scores(x, labels)

@@ -6,13 +6,12 @@ import tensorflow as tf
 
 from tf_stylegan.errors import UserError
 from tf_stylegan.layers.core import serializable
-from tf_stylegan.networks.base import Network
+from tf_stylegan.networks.base import Network, check_choice
+from tf_stylegan.networks.growing import Lod
 from tf_stylegan.networks.mapping import Mapping
 from tf_stylegan.networks.synthesis_stylegan2 import SynthesisStyleGAN2
+from tf_stylegan.networks.synthesis_stylegan_revised import SynthesisStyleGANRevised
 from tf_stylegan.ops import random
-
-MAPPINGS = {"G_mapping": Mapping}
-SYNTHESES = {"G_synthesis_stylegan2": SynthesisStyleGAN2}
 
 
 @serializable
@@ -32,6 +31,12 @@ class Generator(Network):
         UserError: for a keyword that neither part knows.
     """
 
+    mappings = {"G_mapping": Mapping}
+    syntheses = {
+        "G_synthesis_stylegan2": SynthesisStyleGAN2,
+        "G_synthesis_stylegan_revised": SynthesisStyleGANRevised,
+    }
+
     def __init__(
         self,
         truncation_psi=0.5,
@@ -46,7 +51,9 @@ class Generator(Network):
         super().__init__(locals())
         self.truncation_psi, self.truncation_cutoff = truncation_psi, truncation_cutoff
         self.dlatent_avg_beta, self.style_mixing_prob = dlatent_avg_beta, style_mixing_prob
-        parts = _find(MAPPINGS, "mapping_func", mapping_func), _find(SYNTHESES, "synthesis_func", synthesis_func)
+        check_choice("mapping_func", mapping_func, self.mappings)
+        check_choice("synthesis_func", synthesis_func, self.syntheses)
+        parts = self.mappings[mapping_func], self.syntheses[synthesis_func]
         known = [
             set(inspect.signature(part.__init__).parameters) - {"self", "name", "dlatent_broadcast"} for part in parts
         ]
@@ -62,6 +69,7 @@ class Generator(Network):
         )  # fmt: skip
         self.latent_size, self.label_size = self.mapping.latent_size, self.mapping.label_size
         self.resolution, self.num_channels = self.synthesis.resolution, self.synthesis.num_channels
+        self.grows = self.synthesis.grows
 
     def build(self, input_shape=None):
         # Assigned inside replicas: without an aggregation each replica's copy would drift off on its own.
@@ -85,6 +93,7 @@ class Generator(Network):
         noise_mode=None,
         seed=None,
         training=False,
+        lod=None,
     ):
         """Draws pictures.
 
@@ -96,15 +105,21 @@ class Generator(Network):
             noise_mode: "const", "random", "none"; None for the network's own (`randomize_noise`).
             seed: of everything random: int32 `[2]`, `ops.random.Source`, or None for draws that never repeat.
             training: mix styles and move the average of w instead of truncating.
+            lod: level of detail of a progressively grown network, a number or `growing.Lod`; None: its `lod` variable.
         Returns:
             `[N, H, W, C]` float32, about [-1, 1].
         """
         source = random.as_source(seed)
         if training:
-            dlatents = self.training_dlatents(latents, labels, source.fold_in(1))
+            dlatents = self.training_dlatents(latents, labels, source.fold_in(1), lod)
         else:
             dlatents = self.truncate(self.mapping(latents, labels), truncation_psi, truncation_cutoff)
-        return self.synthesis(dlatents, noise_mode=noise_mode, seed=source.fold_in(0))
+        return self.synthesize(dlatents, noise_mode, source.fold_in(0), lod=lod)
+
+    def synthesize(self, dlatents, noise_mode=None, seed=None, noise=None, lod=None):
+        """`synthesis`, at a level of detail where the network has such: `lod` as in `call`, the rest as there."""
+        grown = {"lod": Lod.of(lod, self.lod)} if self.grows else {}
+        return self.synthesis(dlatents, noise_mode=noise_mode, seed=seed, noise=noise, **grown)
 
     def truncate(self, dlatents, truncation_psi=None, truncation_cutoff=None):
         """Draws w towards its average (StyleGAN, appendix B): `[N, num_layers, dlatent_size]` in and out."""
@@ -116,12 +131,13 @@ class Generator(Network):
             psi = tf.where(tf.range(self.num_layers)[:, None] < cutoff, tf.cast(psi, tf.float32), 1.0)
         return self.dlatent_avg + (dlatents - self.dlatent_avg) * psi
 
-    def training_dlatents(self, latents, labels=None, seed=None):
+    def training_dlatents(self, latents, labels=None, seed=None, lod=None):
         """w as training sees it: the running average is moved, styles are mixed.
 
         Args:
             latents, labels: as `call`.
             seed: int32 `[2]`, `ops.random.Source` or None. Latents to mix in are dealt to replicas, the cut is shared.
+            lod: level of detail, as `call`: styles are mixed among the layers that are in use.
         Returns:
             `[N, num_layers, dlatent_size]`.
         """
@@ -131,19 +147,13 @@ class Generator(Network):
             moved = mean + (self.dlatent_avg - mean) * self.dlatent_avg_beta
             finite = tf.reduce_all(tf.math.is_finite(moved))  # one bad batch must not poison the average for good
             self.dlatent_avg.assign(tf.where(finite, moved, tf.convert_to_tensor(self.dlatent_avg)))
-        if not self.style_mixing_prob:
+        layers = self.num_layers - (2 * Lod.of(lod, self.lod).floor if self.grows else 0)
+        if not self.style_mixing_prob or layers < 2:
             return dlatents
         source = random.as_source(seed)
         latents2 = source.fold_in(0).normal([tf.shape(latents)[0], self.latent_size])
         dlatents2 = self.mapping(latents2, labels)
         mix, where = tf.unstack(source.fold_in(1).shared().uniform([2]))
-        layers = self.num_layers
         cut = 1 + tf.cast(where * tf.cast(layers - 1, tf.float32), tf.int32)  # 1 … layers − 1
         cut = tf.where(mix < self.style_mixing_prob, tf.minimum(cut, layers - 1), layers)
-        return tf.where(tf.range(layers)[:, None] < cut, dlatents, dlatents2)
-
-
-def _find(table, what, name):
-    if name not in table:
-        raise UserError(f"unknown {what} {name!r}; known: {', '.join(table)}")
-    return table[name]
+        return tf.where(tf.range(self.num_layers)[:, None] < cut, dlatents, dlatents2)

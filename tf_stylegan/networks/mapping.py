@@ -36,8 +36,11 @@ class Mapping(Network):
         mapping_lrmul: learning rate multiplier.
         mapping_nonlinearity: activation.
         normalize_latents: divide z (with its label part) by its root mean square.
+        use_wscale: see `layers.core.EqualizedLayer` (a keyword of StyleGAN1's).
         dtype: "float32", the only one.
     """
+
+    dense_settings = {}  # of the layers; StyleGAN1 has others
 
     def __init__(
         self,
@@ -50,6 +53,7 @@ class Mapping(Network):
         mapping_lrmul=0.01,
         mapping_nonlinearity="lrelu",
         normalize_latents=True,
+        use_wscale=True,
         dtype="float32",
         name="G_mapping",
     ):
@@ -63,7 +67,9 @@ class Mapping(Network):
                 dlatent_size if i == mapping_layers - 1 else mapping_fmaps,
                 lrmul=mapping_lrmul,
                 act=mapping_nonlinearity,
+                use_wscale=use_wscale,
                 name=f"Dense{i}",
+                **self.dense_settings,
             )
             for i in range(mapping_layers)
         ]

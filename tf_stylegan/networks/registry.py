@@ -1,10 +1,21 @@
 """From the original's function names to classes (F3)."""
 
 from tf_stylegan.errors import UserError
+from tf_stylegan.networks.discriminator_stylegan import DiscriminatorStyleGAN
 from tf_stylegan.networks.discriminator_stylegan2 import DiscriminatorStyleGAN2
-from tf_stylegan.networks.generator import MAPPINGS, SYNTHESES, Generator
+from tf_stylegan.networks.generator import Generator
+from tf_stylegan.networks.progan import DiscriminatorProGAN, GeneratorProGAN
+from tf_stylegan.networks.stylegan1 import DiscriminatorStyleGAN1, GeneratorStyleGAN1
 
-NETWORKS = {"G_main": Generator, "D_stylegan2": DiscriminatorStyleGAN2, **MAPPINGS, **SYNTHESES}
+NETWORKS = {
+    "G_main": Generator,
+    "G_style": GeneratorStyleGAN1,
+    "D_stylegan2": DiscriminatorStyleGAN2,
+    "D_stylegan": DiscriminatorStyleGAN,
+    "D_basic": DiscriminatorStyleGAN1,
+    "G_paper": GeneratorProGAN,
+    "D_paper": DiscriminatorProGAN,
+}
 
 
 def build_network(func, **kwargs):

@@ -5,14 +5,11 @@ import math
 import keras
 import tensorflow as tf
 
-from tf_stylegan.errors import UserError
 from tf_stylegan.layers.core import Constant, Conv2D, serializable
 from tf_stylegan.layers.modulated import ModulatedConv2D, num_fmaps
-from tf_stylegan.networks.base import Network, check_choice, check_resolution
-from tf_stylegan.ops import random
+from tf_stylegan.networks.base import check_choice, check_resolution
+from tf_stylegan.networks.synthesis import Synthesis
 from tf_stylegan.ops.upfirdn_2d import upsample_2d
-
-NOISE_MODES = ("const", "random", "none")
 
 
 class Block(keras.layers.Layer):
@@ -64,7 +61,7 @@ class Block(keras.layers.Layer):
 
 
 @serializable
-class SynthesisStyleGAN2(Network):
+class SynthesisStyleGAN2(Synthesis):
     """`G_synthesis_stylegan2` of training/networks_stylegan2.py.
 
     Args:
@@ -99,26 +96,27 @@ class SynthesisStyleGAN2(Network):
     ):
         resample_kernel = list(resample_kernel)
         super().__init__(locals())
-        self.resolution_log2 = check_resolution(resolution)
+        top = check_resolution(resolution)
         check_choice("architecture", architecture, ("orig", "skip", "resnet"))
-        self.resolution, self.dlatent_size, self.num_channels = resolution, dlatent_size, num_channels
-        self.architecture, self.resample_kernel, self.randomize_noise = architecture, resample_kernel, randomize_noise
-        self.num_layers = self.resolution_log2 * 2 - 2  # styles; the last is that of the last ToRGB
+        self.architecture, self.resample_kernel = architecture, resample_kernel
+        layers = top * 2 - 2  # styles; the last is that of the last ToRGB
+        self.set_up(
+            resolution=resolution,
+            num_channels=num_channels,
+            dlatent_size=dlatent_size,
+            num_layers=layers,
+            randomize_noise=randomize_noise,
+            noise_sizes=[2 ** ((i + 5) // 2) for i in range(layers - 1)],
+        )
         self.blocks = []
-        for log2 in range(2, self.resolution_log2 + 1):
+        for log2 in range(2, top + 1):
             fmaps = num_fmaps(log2 - 1, fmap_base, fmap_decay, fmap_min, fmap_max)
-            to_rgb = architecture == "skip" or log2 == self.resolution_log2
+            to_rgb = architecture == "skip" or log2 == top
             skip = architecture == "resnet" and log2 > 2
             self.blocks.append(Block(2**log2, fmaps, num_channels, to_rgb, skip, nonlinearity, resample_kernel))
 
     def build(self, input_shape=None):
-        self.noise = []
-        for i in range(self.num_layers - 1):
-            res = 2 ** ((i + 5) // 2)
-            normal = keras.initializers.RandomNormal(stddev=1)
-            self.noise.append(
-                self.add_weight(name=f"noise{i}", shape=[1, res, res, 1], initializer=normal, trainable=False)
-            )
+        self.add_noise()
         fmaps = None
         for block in self.blocks:
             block.build(fmaps, self.dlatent_size)
@@ -135,17 +133,9 @@ class SynthesisStyleGAN2(Network):
         Returns:
             `[N, resolution, resolution, num_channels]` float32, about [-1, 1].
         """
-        if dlatents.shape.rank != 3 or list(dlatents.shape[1:]) != [self.num_layers, self.dlatent_size]:
-            raise UserError(f"dlatents must be [N, {self.num_layers}, {self.dlatent_size}], got {dlatents.shape}")
-        if noise_mode is None:
-            noise_mode = "random" if self.randomize_noise else "const"
-        check_choice("noise_mode", noise_mode, NOISE_MODES)
+        self.check_dlatents(dlatents)
         w = tf.unstack(dlatents, axis=1)
-        source, batch = random.as_source(seed), tf.shape(dlatents)[0]
-        maps = self.noise if noise is None else noise
-        if len(maps) != len(self.noise):
-            raise UserError(f"noise must be {len(self.noise)} maps for this network, got {len(maps)}")
-        noises = [self._noise(i, maps[i], noise_mode, batch, source) for i in range(len(maps))]
+        noises = self.noise_maps(noise_mode, tf.shape(dlatents)[0], seed, noise)
         x = y = None
         layer = 0
         for block in self.blocks:
@@ -158,10 +148,3 @@ class SynthesisStyleGAN2(Network):
                 rgb = block.to_rgb(x, w[layer])  # shares the style of the layer that follows
                 y = rgb if y is None else y + rgb
         return y
-
-    def _noise(self, i, stored, mode, batch, source):
-        if mode == "none":
-            return None
-        if mode == "const":
-            return stored
-        return source.fold_in(i).normal([batch, *self.noise[i].shape[1:]])

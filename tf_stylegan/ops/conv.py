@@ -81,3 +81,30 @@ def modulated_conv2d(x, w, style, up=False, down=False, demodulate=True, resampl
         power = tf.reduce_sum(tf.square(w), axis=[0, 1])  # [I, O]
         x *= tf.math.rsqrt(tf.matmul(tf.square(style), power) + 1e-8)[:, None, None, :]
     return x
+
+
+def fused_upscale_conv_2d(x, w):
+    """StyleGAN1's fused "nearest-neighbour upscaling, then convolution" (upscale2d_conv2d of networks_stylegan.py).
+
+    A transposed convolution with the four shifted copies of the kernel added up. Unlike `upsample_conv_2d` it does not
+    turn the kernel, which is how files at 128 pixels and above were trained.
+
+    Args:
+        x: `[N, H, W, I]`; w: `[k, k, I, O]`.
+    Returns:
+        `[N, 2·H, 2·W, O]`.
+    """
+    n, h, width = (tf.shape(x)[i] if x.shape[i] is None else x.shape[i] for i in range(3))
+    w = tf.transpose(_add_shifted(w), [0, 1, 3, 2])
+    return tf.nn.conv2d_transpose(x, w, tf.stack([n, h * 2, width * 2, w.shape[2]]), strides=2, padding="SAME")
+
+
+def fused_conv_downscale_2d(x, w):
+    """StyleGAN1's fused "convolution, then mean of 2×2": `[N, H, W, I]` → `[N, H/2, W/2, O]`."""
+    return tf.nn.conv2d(x, _add_shifted(w) * 0.25, strides=2, padding="SAME")
+
+
+def _add_shifted(w):
+    """`[k, k, I, O]` → `[k+1, k+1, I, O]`: the kernel with a 2×2 box of ones."""
+    w = tf.pad(w, [[1, 1], [1, 1], [0, 0], [0, 0]])
+    return w[1:, 1:] + w[:-1, 1:] + w[1:, :-1] + w[:-1, :-1]

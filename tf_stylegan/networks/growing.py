@@ -1,0 +1,100 @@
+"""Progressive growing: which layers contribute at a level of detail, and how two resolutions fade (F3).
+
+Level of detail 0 is the full resolution, 1 half of it, and so on; at a fraction the two neighbours are mixed
+(ProGAN, section 2 and figure 2; the "linear" and "recursive" structures of the originals, whose values are the same).
+"""
+
+import math
+
+import tensorflow as tf
+
+from tf_stylegan.errors import UserError
+from tf_stylegan.ops.upfirdn_2d import downsample_2d, upsample_2d
+
+# The originals build their graphs in these ways; what they compute is the same.
+STRUCTURES = ("auto", "fixed", "linear", "recursive")
+
+
+class Lod:
+    """A level of detail whose whole part is known when a graph is traced.
+
+    Args:
+        floor: int, the whole part.
+        fraction: float or scalar tensor in [0, 1); 0 as a Python number leaves the fading layers out of the graph.
+    """
+
+    def __init__(self, floor, fraction=0.0):
+        self.floor, self.fraction = floor, fraction
+
+    @property
+    def fades(self):
+        return tf.is_tensor(self.fraction) or self.fraction != 0
+
+    @classmethod
+    def of(cls, lod, variable=None, highest=None):
+        """A Lod from a number, a Lod, or None: the value that a network's `lod` variable has when a graph is traced.
+
+        Raises:
+            UserError: for a lod below 0 or above `highest` (4x4 pixels).
+        """
+        if not isinstance(lod, Lod):
+            if lod is None:
+                with tf.init_scope():
+                    lod = float(variable.numpy())
+            lod = cls(math.floor(lod), float(lod) - math.floor(lod))
+        if highest is not None and not 0 <= lod.floor + (1 if lod.fades else 0) <= highest:
+            raise UserError(f"lod {lod.floor} and above is out of range: 0 … {highest} for this resolution")
+        return lod
+
+
+def fade(fine, coarse, lod):
+    """`fine` mixed with `coarse` by the fraction of `lod`."""
+    return fine + (coarse - fine) * tf.cast(lod.fraction, fine.dtype)
+
+
+def grow_images(blocks, to_rgb, first, lod):
+    """Runs a synthesis up to a level of detail.
+
+    Args:
+        blocks: list of functions of the features, one per resolution above the first.
+        to_rgb: list of functions from features to pictures, one per resolution from the first on.
+        first: features of the first resolution.
+        lod: Lod.
+    Returns:
+        pictures `[N, R, R, C]` at the full resolution, pixels repeated where the level of detail is lower.
+    """
+    last = len(blocks) - lod.floor
+    x, before = first, None
+    for block in blocks[:last]:
+        x, before = block(x), x
+    images = to_rgb[last](x)
+    if lod.fades:
+        images = fade(images, upsample_2d(to_rgb[last - 1](before)), lod)
+    return upsample_2d(images, factor=2**lod.floor) if lod.floor else images
+
+
+def shrink_images(images, from_rgb, blocks, lod):
+    """Runs a discriminator's blocks from a level of detail down to 4x4.
+
+    Args:
+        images: `[N, R, R, C]` at the full resolution.
+        from_rgb: list of functions from pictures to features, full resolution first, one more than `blocks`.
+        blocks: list of functions of the features, each halving the size.
+        lod: Lod.
+    Returns:
+        features at 4x4.
+    """
+    if lod.floor:
+        images = downsample_2d(images, factor=2**lod.floor)
+    x = from_rgb[lod.floor](images)
+    if lod.fades:
+        coarse = from_rgb[lod.floor + 1](downsample_2d(images))
+        x = fade(blocks[lod.floor](x), coarse, lod)
+        return _through(blocks[lod.floor + 1 :], x)
+    return _through(blocks[lod.floor :], x)
+
+
+def _through(blocks, x):
+    for block in blocks:
+        x = block(x)
+    return x
