@@ -74,7 +74,8 @@ def run_dirs(result_dir):
     if not os.path.isdir(result_dir):
         return []
     numbered = [(int(m[1]), name) for name in os.listdir(result_dir) if (m := re.match(r"(\d+)-", name))]
-    return [os.path.join(result_dir, name) for _, name in sorted(numbered, reverse=True)]
+    paths = [os.path.join(result_dir, name) for _, name in sorted(numbered, reverse=True)]
+    return [path for path in paths if os.path.isdir(path)]
 
 
 class Log:

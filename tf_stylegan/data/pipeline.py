@@ -176,4 +176,3 @@ def process_reals(images, mirror=None, lod=0.0, resolution=None):
     if rest or not factor:
         raise ValueError(f"cannot enlarge images of {height}x{width} to {resolution}: not a multiple")
     return tf.repeat(tf.repeat(x, factor, axis=1), factor, axis=2) if factor > 1 else x  # NHWC
-

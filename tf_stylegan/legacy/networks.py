@@ -63,16 +63,16 @@ def network_from_record(record, where="pickle"):
     for part, component in record.components.items():
         keywords = {**component.static_kwargs, **keywords, f"{part}_func": component.func.rsplit(".", 1)[-1]}
     known = _known_keywords(func, keywords)
+    try:
+        network = build_network(func, name=record.name, **{k: v for k, v in keywords.items() if k in known})
+        set_variables(network, record.all_variables())
+    except (TypeError, ValueError) as error:  # a file may hold any value, and Keras refuses some with plain errors
+        raise UserError(f"{where}: {error}") from error
     unknown = sorted(keywords.keys() - known - _RUN_TIME - {"dlatent_broadcast"})
     if unknown:
         warnings.warn(
             f"{where}: {record.name} has keywords this version does not know: {', '.join(unknown)}", stacklevel=2
         )
-    network = build_network(func, name=record.name, **{k: v for k, v in keywords.items() if k in known})
-    try:
-        set_variables(network, record.all_variables())
-    except UserError as error:
-        raise UserError(f"{where}: {error}") from error
     return network
 
 

@@ -20,6 +20,7 @@ class Network(keras.Model):
         super().__init__(name=scope["name"])
         self.keywords = {k: v for k, v in scope.items() if k not in ("self", "name", "kwargs", "__class__")}
         self.keywords.update(scope.get("kwargs", {}))
+        check_choice("dtype", self.keywords.get("dtype", "float32"), ("float32",))
 
     def get_config(self):
         return {"name": self.name, **self.keywords}
@@ -56,6 +57,10 @@ def check_labels(labels, label_size, batch_like):
     labels = tf.cast(labels, tf.float32)
     if labels.shape.rank != 2 or labels.shape[1] != label_size:
         raise UserError(f"labels must be [N, {label_size}] for this network, got {labels.shape}")
+    if not labels.shape[:1].is_compatible_with(batch_like.shape[:1]):
+        raise UserError(
+            f"labels must have a row per sample: got {labels.shape[0]} for a batch of {batch_like.shape[0]}"
+        )
     return labels
 
 

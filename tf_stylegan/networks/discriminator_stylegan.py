@@ -63,7 +63,7 @@ class DiscriminatorStyleGAN(GrowingDiscriminator):
         structure="auto",
         name="D",
     ):
-        resample_kernel = list(resample_kernel)
+        resample_kernel = None if resample_kernel is None else list(resample_kernel)
         super().__init__(locals())
         self.set_up(resolution, num_channels, label_size, structure)
 

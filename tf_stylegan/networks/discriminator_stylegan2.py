@@ -85,7 +85,7 @@ class DiscriminatorStyleGAN2(Network):
         nonlinearity: activation.
         mbstd_group_size, mbstd_num_features: see `layers.core.MinibatchStddev`; a group of 0 or 1 leaves it out.
         dtype: "float32", the only one.
-        resample_kernel: low-pass filter of the changes of size.
+        resample_kernel: low-pass filter of the changes of size, None for a box.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class DiscriminatorStyleGAN2(Network):
         resample_kernel=(1, 3, 3, 1),
         name="D",
     ):
-        resample_kernel = list(resample_kernel)
+        resample_kernel = None if resample_kernel is None else list(resample_kernel)
         super().__init__(locals())
         top = check_resolution(resolution)
         check_choice("architecture", architecture, ("orig", "skip", "resnet"))

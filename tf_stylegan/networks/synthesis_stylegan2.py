@@ -73,7 +73,7 @@ class SynthesisStyleGAN2(Synthesis):
         architecture: "orig", "skip" or "resnet".
         nonlinearity: activation.
         dtype: "float32", the only one.
-        resample_kernel: low-pass filter of the changes of size.
+        resample_kernel: low-pass filter of the changes of size, None for a box.
         fused_modconv: accepted for the originals' sake; both of its settings are the same computation here.
     """
 
@@ -94,7 +94,7 @@ class SynthesisStyleGAN2(Synthesis):
         fused_modconv=True,
         name="G_synthesis",
     ):
-        resample_kernel = list(resample_kernel)
+        resample_kernel = None if resample_kernel is None else list(resample_kernel)
         super().__init__(locals())
         top = check_resolution(resolution)
         check_choice("architecture", architecture, ("orig", "skip", "resnet"))

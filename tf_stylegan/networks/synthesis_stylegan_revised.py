@@ -37,7 +37,7 @@ class SynthesisStyleGANRevised(Synthesis):
         structure="auto",
         name="G_synthesis",
     ):
-        resample_kernel = list(resample_kernel)
+        resample_kernel = None if resample_kernel is None else list(resample_kernel)
         super().__init__(locals())
         top = check_resolution(resolution)
         check_choice("structure", structure, STRUCTURES)

@@ -10,6 +10,8 @@ from tf_stylegan.ops.upfirdn_2d import downsample_2d, setup_kernel, upfirdn_2d, 
 
 def conv2d(x, w):
     """Plain convolution, stride 1, size kept. x `[N, H, W, I]`, w `[k, k, I, O]` with odd k → `[N, H, W, O]`."""
+    if x.shape[0] == 0:  # oneDNN gives an empty batch the shape of its input
+        return tf.zeros([*x.shape[:3], w.shape[3]], x.dtype)
     return tf.nn.conv2d(x, w, strides=1, padding="SAME")
 
 
@@ -53,6 +55,8 @@ def conv_downsample_2d(x, w, k=None, factor=2, gain=1.0):
     p = k.shape[0] - factor + (taps - 1)
     pad0, pad1 = (p + 1) // 2, p // 2
     y = upfirdn_2d(x, k, padx0=pad0, padx1=pad1, pady0=pad0, pady1=pad1)
+    if x.shape[0] == 0:
+        return tf.zeros([0, *((n - taps) // factor + 1 for n in y.shape[1:3]), w.shape[3]], x.dtype)
     return tf.nn.conv2d(y, w, strides=factor, padding="VALID")
 
 

@@ -1,0 +1,244 @@
+"""Seeds to pictures: the grammar of seeds, the recorded pictures through the command, mistakes."""
+
+import os
+import re
+import subprocess
+import sys
+
+import numpy as np
+import PIL.Image
+import pytest
+from helpers import GOLDEN, golden
+from network_helpers import make_d, make_g
+
+import tf_stylegan
+from tf_stylegan import generate, images, run_generator
+from tf_stylegan.errors import UserError
+
+CONFIG_F = str(GOLDEN / "pickles" / "stylegan2-config-f.pkl")
+CONDITIONAL = str(GOLDEN / "pickles" / "stylegan2-config-e-Gresnet-Dskip-cond.pkl")
+
+
+def command(*arguments):
+    """Runs `generate-images` in this process; returns its exit code."""
+    return run_generator.main(run_generator.parse_args(["run_generator", "generate-images", *arguments]))
+
+
+def read_png(path):
+    with PIL.Image.open(path) as image:
+        return np.asarray(image)
+
+
+@pytest.mark.parametrize(
+    "text, seeds",
+    [
+        ("0", [0]),
+        ("0,1,66-70", [0, 1, 66, 67, 68, 69, 70]),
+        ("5,3-4,4,3", [3, 4, 5]),
+        (" 7 , 9 - 10 ", [7, 9, 10]),
+        ("3-3", [3]),
+        ("4294967295", [2**32 - 1]),
+        ("007", [7]),
+    ],
+)
+def test_seeds(text, seeds):
+    assert generate.parse_seeds(text) == seeds
+
+
+@pytest.mark.parametrize("text", ["", ",", "1,", "a", "-1", "1-", "1-2-3", "1.5", "1;2", "0x10", "1e3", "1 2"])
+def test_seeds_that_are_none(text):
+    with pytest.raises(UserError, match="is neither a number nor a range such as 66-70") as caught:
+        generate.parse_seeds(text)
+    assert f"--seeds={text}: " in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["5-3", "4294967296", "0-4294967296", "0-1000000"])
+def test_seeds_out_of_range(text):
+    with pytest.raises(UserError, match=f"--seeds=1,{text}: '{text}' must go upwards within 0 … 4294967295, a million"):
+        generate.parse_seeds(f"1,{text}")
+
+
+def test_labels_of_a_class():
+    G = make_g(label_size=3)
+    np.testing.assert_array_equal(generate.class_labels(G, 2, 2), [[0, 0, 1], [0, 0, 1]])
+    np.testing.assert_array_equal(generate.class_labels(G, 0, 1), [[1, 0, 0]])
+    np.testing.assert_array_equal(generate.class_labels(G, None, 2), np.zeros([2, 3]))
+    assert generate.class_labels(make_g(), None, 5).shape == (5, 0)
+    for index in (-1, 3):
+        with pytest.raises(UserError, match=f"--class={index} is out of range: 0 … 2"):
+            generate.class_labels(G, index, 1)
+    with pytest.raises(UserError, match="--class=0 is out of range: this network has no classes; leave the option out"):
+        generate.class_labels(make_g(), 0, 1)
+
+
+def test_a_seed_draws_latents_then_every_noise_map():
+    latents, maps = generate.seed_inputs(make_g(), 7)
+    rnd = np.random.RandomState(7)
+    np.testing.assert_array_equal(latents, rnd.randn(1, 8).astype(np.float32))
+    assert [noise.shape for noise in maps] == [(1, r, r, 1) for r in (4, 8, 8, 16, 16)]
+    for noise in maps:
+        np.testing.assert_array_equal(noise.ravel(), rnd.randn(noise.size).astype(np.float32))
+
+
+def test_a_picture_does_not_depend_on_its_company():
+    """Seeds are drawn in batches; the last, incomplete one is filled up."""
+    G = make_g(resolution=64)
+    assert max((256 * 256 * 4) // 64**2, 16) > 16, "more than a batch"
+    seeds = [3, 1, 4, *range(100, 120)]
+    drawn = dict(generate.seed_images(G, seeds))
+    assert list(drawn) == seeds
+    for seed in (4, 119):
+        ((_, alone),) = generate.seed_images(G, [seed])
+        assert alone.dtype == np.uint8
+        assert alone.shape == (64, 64, 3)
+        assert np.abs(alone.astype(int) - drawn[seed]).max() <= 1
+    assert len({picture.tobytes() for picture in drawn.values()}) == len(seeds)
+
+
+def test_noise_modes():
+    G = make_g()
+
+    def draw(mode):
+        ((_, picture),) = generate.seed_images(G, [1], noise_mode=mode)
+        return picture.astype(int)
+
+    latents, maps = generate.seed_inputs(G, 1)
+    for mode, given in (("seed", {"noise": maps}), ("const", {})):
+        dlatents = G.truncate(G.mapping(latents))
+        expected = images.to_uint8(G.synthesis(dlatents, noise_mode="const", **given))[0]
+        assert np.abs(draw(mode) - expected).max() <= 1
+    assert (draw("seed") == draw("seed")).all()
+    assert (draw("none") == draw("none")).all()
+    assert (draw("random") != draw("random")).any()
+    assert (draw("seed") != draw("const")).any()
+    with pytest.raises(UserError, match="--noise-mode=loud must be one of seed, const, random, none"):
+        draw("loud")
+
+
+@pytest.mark.parametrize("network, extra", [(CONFIG_F, []), (CONDITIONAL, ["--class=1"])])
+@pytest.mark.parametrize("variant, psi", [("psi05", ["--truncation-psi=0.5"]), ("default", [])])
+def test_recorded_pictures_through_the_command(tmp_path, network, extra, variant, psi, capsys):
+    data = golden(f"pickles/{os.path.basename(network)[:-4]}")
+    seeds = [int(seed) for seed in data["seeds"]]
+    outdir = str(tmp_path / "new" / "pictures")
+    arguments = [f"--network={network}", f"--seeds={','.join(map(str, seeds))}", f"--outdir={outdir}", *psi, *extra]
+    assert command(*arguments) == 0
+    assert sorted(os.listdir(outdir)) == [f"seed{seed:04d}.png" for seed in sorted(seeds)]
+    for seed, expected in zip(seeds, data[f"images_{variant}"]):
+        picture = read_png(os.path.join(outdir, f"seed{seed:04d}.png")).astype(int)
+        assert np.abs(picture - expected).max() <= 1
+    printed = capsys.readouterr().out.splitlines()
+    assert printed == [os.path.join(outdir, f"seed{seed:04d}.png") for seed in sorted(seeds)]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_grid_in_a_numbered_folder(tmp_path, channels):
+    tf_stylegan.save_networks(tmp_path / "g.pkl", [make_g(num_channels=channels)])
+    arguments = [f"--network={tmp_path / 'g.pkl'}", "--seeds=1-5", f"--result-dir={tmp_path / 'results'}", "--grid"]
+    for number in range(2):
+        assert command(*arguments) == 0
+        folder = tmp_path / "results" / f"{number:05d}-generate-images"
+        names = [f"seed{seed:04d}.png" for seed in range(1, 6)]
+        assert sorted(os.listdir(folder)) == ["grid.png", *names]
+        pictures = np.stack([read_png(folder / name).reshape(16, 16, channels) for name in names])
+        grid = read_png(folder / "grid.png").reshape(32, 48, channels)
+        np.testing.assert_array_equal(grid, images.make_grid(pictures, columns=3))
+        assert np.std(grid) > 0
+
+
+def test_as_a_program(tmp_path):
+    arguments = [f"--network={CONFIG_F}", "--seeds=7", f"--outdir={tmp_path / 'a'}"]
+    program = [sys.executable, "-m", "tf_stylegan.run_generator", "generate-images"]
+    done = subprocess.run([*program, *arguments], capture_output=True, text=True, cwd=GOLDEN.parent.parent)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [str(tmp_path / "a" / "seed0007.png")]
+    ((_, expected),) = generate.seed_images(tf_stylegan.load_networks(CONFIG_F)[2], [7])
+    assert np.abs(read_png(tmp_path / "a" / "seed0007.png").astype(int) - expected).max() <= 1
+
+
+def test_a_mistake_as_a_program(tmp_path):
+    program = [sys.executable, "-m", "tf_stylegan.run_generator", "generate-images"]
+    done = subprocess.run(
+        [*program, "--network=nowhere.pkl", "--seeds=1", f"--outdir={tmp_path / 'a'}"],
+        capture_output=True,
+        text=True,
+        cwd=GOLDEN.parent.parent,
+    )
+    assert done.returncode == 2
+    assert done.stdout == ""
+    # TensorFlow itself greets on stderr while it is imported, and no setting stops it.
+    ours = [line for line in done.stderr.splitlines() if not re.match(r"[IWE]0000 |WARNING: All log messages", line)]
+    assert ours == ["error: could not read nowhere.pkl: No such file or directory"]
+    assert os.listdir(tmp_path) == []
+
+
+def not_a_pickle(path):
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100))
+
+
+def truncated(path):
+    with open(CONFIG_F, "rb") as file:
+        path.write_bytes(file.read()[:100_000])
+
+
+def empty(path):
+    path.write_bytes(b"")
+
+
+def folder(path):
+    path.mkdir()
+
+
+def without_generator(path):
+    tf_stylegan.save_networks(path, [make_d(name="Rembrandt")])
+
+
+def good(path):
+    tf_stylegan.save_networks(path, [make_g()])
+
+
+@pytest.mark.parametrize(
+    "make, arguments, message",
+    [
+        (lambda path: None, [], "could not read {path}: No such file or directory"),
+        (not_a_pickle, [], "{path}"),
+        (truncated, [], "{path}"),
+        (empty, [], "{path}"),
+        (folder, [], "{path}"),
+        (without_generator, [], "{path} holds no generator, only Rembrandt"),
+        (good, ["--seeds=5-3"], "--seeds=5-3: '5-3' must go upwards"),
+        (good, ["--seeds=one"], "--seeds=one: 'one' is neither a number nor a range"),
+        (good, ["--class=0"], "--class=0 is out of range: this network has no classes"),
+        (good, ["--class=-1"], "--class=-1 is out of range"),
+    ],
+)
+def test_mistakes_are_one_line_and_leave_nothing(tmp_path, capsys, make, arguments, message):
+    path = tmp_path / "network.pkl"
+    make(path)
+    before = os.listdir(tmp_path)
+    assert command(f"--network={path}", "--seeds=1", f"--result-dir={tmp_path / 'results'}", *arguments) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert len(printed.err.splitlines()) == 1
+    assert printed.err.startswith("error: ")
+    assert message.format(path=path) in printed.err
+    assert os.listdir(tmp_path) == before, "no folder made"
+
+
+def test_an_output_folder_that_is_a_file(tmp_path, capsys):
+    (tmp_path / "taken").write_bytes(b"")
+    assert command(f"--network={CONFIG_F}", "--seeds=1", f"--outdir={tmp_path / 'taken'}") == 2
+    error = capsys.readouterr().err
+    assert f"could not make the folder {tmp_path / 'taken'}: File exists" in error
+    assert len(error.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--seeds=1"], ["--network=x"], ["--network=x", "--seeds=1", "--outdir=a", "--result-dir=b"], ["--psi=1"]],
+)
+def test_arguments_that_do_not_fit_together(arguments, capsys):
+    with pytest.raises(SystemExit) as caught:
+        command(*arguments)
+    assert caught.value.code == 2
+    assert "error: " in capsys.readouterr().err
