@@ -219,11 +219,12 @@ def _minibatches(options, preset):
             )
         share = size // replicas
         gpu = max(n for n in range(1, min(preset.minibatch_gpu, share) + 1) if share % n == 0)
-    if size % (gpu * replicas):
+    step = gpu * replicas
+    if size % step:
+        below = size // step * step
         raise UserError(
             f"--minibatch-size={size} is not a multiple of --minibatch-gpu={gpu} times --num-gpus={replicas}; "
-            f"the nearest are {max(size // (gpu * replicas), 1) * gpu * replicas} and "
-            f"{(size // (gpu * replicas) + 1) * gpu * replicas}"
+            + (f"the nearest are {below} and {below + step}" if below else f"the smallest is {step}")
         )
     if gpu > 4 and gpu % 4:
         raise UserError(

@@ -5,7 +5,7 @@ import dataclasses
 import os
 import sys
 
-from absl import app
+from absl import app, flags, logging
 from absl.flags import argparse_flags
 
 from tf_stylegan import cli
@@ -76,6 +76,8 @@ def run(args):
     missing = [name for name in ("data_dir", "dataset") if name not in given]
     if missing and not args.resume:
         raise UserError(f"--{missing[0].replace('_', '-')} is needed (or --resume to go on with a run)")
+    if not flags.FLAGS["verbosity"].present:
+        logging.set_verbosity(logging.WARNING)  # TensorFlow has much to say about its replicas
     from tf_stylegan.training.loop import train  # after parsing: --help need not wait for TensorFlow
 
     train(Options(**{"data_dir": "", "dataset": "", **given}), given, args.resume, args.dry_run)

@@ -1,5 +1,6 @@
 """The training loop: calls the parts in order, computes nothing itself (F5)."""
 
+import contextlib
 import os
 import signal
 import time
@@ -9,7 +10,7 @@ import numpy as np
 from tqdm import tqdm
 
 from tf_stylegan import files
-from tf_stylegan.config import resolve
+from tf_stylegan.config import check_options, resolve
 from tf_stylegan.data.dataset import find_dataset
 from tf_stylegan.data.pipeline import ImagePipeline
 from tf_stylegan.errors import UserError
@@ -40,12 +41,14 @@ def train(options, given=None, resume=None, dry_run=False):
     if resume:
         run_dir, checkpoint = resume_module.find_run(resume, options.result_dir, given or {})
         options = resume_module.merge_options(resume_module.load_config(run_dir).options, given or {})
+    check_options(options)
+    # Before the data set is looked at, which takes TensorFlow's devices as they are; a dry run needs none.
+    strategy, devices = (None, None) if dry_run else make_strategy(options.num_gpus)
     info = find_dataset(options.data_dir, options.dataset, options.resolution, options.max_images)
     config = resolve(options, info.resolution, info.num_channels, info.label_size)
     if dry_run:
         print(config.to_json())
         return None
-    strategy, devices = make_strategy(options.num_gpus)
     keras.utils.set_random_seed(options.seed)
     state = TrainState(config, strategy)
     pipeline = ImagePipeline(info, seed=options.seed)
@@ -54,8 +57,7 @@ def train(options, given=None, resume=None, dry_run=False):
         batches = pipeline.batches(config.minibatch_size)  # opens the data: complains before a folder is made
         gpus = f"{options.num_gpus}gpu"
         run_dir = files.make_run_dir(options.result_dir, f"stylegan2-{info.name}-{gpus}-{options.config}")
-        with files.atomic_write(os.path.join(run_dir, resume_module.OPTIONS_FILE), "w") as file:
-            file.write(config.to_json())
+        resume_module.save_config(config, run_dir)
     log = files.Log(os.path.join(run_dir, "log.txt"))
     try:
         log(f"{files.timestamp()} {run_dir}: {config.options.config} on {info.name}, {info.num_images} images")
@@ -67,6 +69,8 @@ def train(options, given=None, resume=None, dry_run=False):
             else:
                 checkpoint = resume_module.restore_newest(state, run_dir, log)
             log(f"Resuming from {checkpoint} at {state.progress.cur_nimg / 1000:.1f} kimg.")
+            resume_module.set_aside_newer(checkpoint, log)
+            resume_module.save_config(config, run_dir)  # so that the next --resume goes on with what was given now
         batches = batches or pipeline.batches(config.minibatch_size, state.progress.cur_nimg)
         Loop(config, strategy, state, pipeline, batches, run_dir, log, fresh=not resume).run()
         return run_dir
@@ -89,11 +93,11 @@ class Loop:
 
     def run(self):
         progress, total = self.state.progress, self.config.options.total_kimg * 1000
-        if self.fresh:
-            self.report.start()
         if progress.cur_nimg >= total:
             self.log(f"Nothing to do: {progress.cur_nimg / 1000:.1f} of {total / 1000:.1f} kimg are done.")
             return
+        if self.fresh:
+            self.report.start()
         previous = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
         bar = tqdm(
             total=round(total / 1000, 3), initial=progress.cur_nimg / 1000, unit="kimg", disable=None, smoothing=0.05,
@@ -106,7 +110,7 @@ class Loop:
                 done = progress.cur_nimg >= total
                 if done or progress.cur_nimg >= progress.tick_start_nimg + self.config.tick_kimg * 1000:
                     self._tick(done)
-            if self.stop_signal:
+            if self.stop_signal and progress.cur_nimg < total:
                 self._save_checkpoint()
                 name = signal.Signals(self.stop_signal).name
                 self.log(f"{name}: saved at {progress.cur_nimg / 1000:.1f} kimg; go on with --resume={self.run_dir}")
@@ -122,35 +126,37 @@ class Loop:
         started = time.perf_counter()
         images, labels = next(self.batches)
         seed = [config.options.seed, progress.step]
-        results = [steps.run("G", seed, self._random_labels(config.minibatch_size, 0))]
+        results = {"G": steps.run("G", seed, self._random_labels(config.minibatch_size, 0))}
         if config.lazy_regularization and config.loss.g_penalty and regularise(progress.step, config.G_reg_interval):
-            results.append(steps.run("G_reg", seed, self._random_labels(steps.path_length_batch(), 1)))
+            results["G_reg"] = steps.run("G_reg", seed, self._random_labels(steps.path_length_batch(), 1))
         steps.update_average()
-        results.append(steps.run("D", seed, labels, images))
+        results["D"] = steps.run("D", seed, labels, images)
         if config.lazy_regularization and config.loss.d_penalty and regularise(progress.step, config.D_reg_interval):
-            results.append(steps.run("D_reg", seed, labels, images))
+            results["D_reg"] = steps.run("D_reg", seed, labels, images)
         progress.step += 1
         progress.cur_nimg += config.minibatch_size
-        for stats in results:
+        for kind, stats in results.items():
             stats = {name: float(value) for name, value in stats.items()}
             taken = stats.pop("finite") == 1
             if taken:
                 self.report.add(stats)
-            self._count_skipped(taken)
+            self._count_skipped(kind, taken)
         progress.seconds += time.perf_counter() - started
 
-    def _count_skipped(self, taken):
-        progress = self.state.progress
-        progress.skipped_in_row = 0 if taken else progress.skipped_in_row + 1
+    def _count_skipped(self, kind, taken):
+        progress, in_row = self.state.progress, self.state.progress.skipped_in_row
+        in_row[kind] = 0 if taken else in_row.get(kind, 0) + 1
         if taken:
             return
         progress.skipped += 1
-        self.log(f"Skipped an update at {progress.cur_nimg / 1000:.1f} kimg: a loss or gradient is not finite.")
-        if progress.skipped_in_row >= SKIPPED_IN_ROW:
+        kimg = f"{progress.cur_nimg / 1000:.1f} kimg"
+        self.log(f"Skipped an update of {kind} at {kimg}: a loss or gradient is not finite.")
+        if in_row[kind] >= SKIPPED_IN_ROW:
+            # No "resume from before": a resumed run repeats itself exactly, up to and including this.
             raise UserError(
-                f"{SKIPPED_IN_ROW} updates in a row were not finite at {progress.cur_nimg / 1000:.1f} kimg: training has "
-                "diverged. Resume from an earlier checkpoint or start anew with a larger --gamma or --minibatch-size, "
-                "and look at reals.png for damaged pictures"
+                f"{SKIPPED_IN_ROW} updates of {kind} in a row were not finite at {kimg}: training has diverged. "
+                "Start anew with another --gamma (larger, unless it is huge) or a larger --minibatch-size, and look at "
+                "reals.png for damaged pictures"
             )
 
     def _random_labels(self, count, purpose):
@@ -185,4 +191,5 @@ class Loop:
         if self.stop_signal:  # the second one means it
             raise KeyboardInterrupt
         self.stop_signal = number
-        self.log(f"{signal.Signals(number).name}: finishing this step, then saving (again to stop at once)")
+        with contextlib.suppress(RuntimeError):  # the signal came in the middle of writing another line
+            self.log(f"{signal.Signals(number).name}: finishing this step, then saving (again to stop at once)")

@@ -26,16 +26,15 @@ class Report:
         resolution = pipeline.info.resolution
         width, height = _SHEET["GPU" if tf.config.list_physical_devices("GPU") else "CPU"]
         self.columns = int(np.clip(width // resolution, 3, 32))
-        count = self.columns * int(np.clip(height // resolution, 2, 32))
-        self._reals = pipeline.dataset(count).take(1)  # the first of the data's order: the same in every session
+        self.count = self.columns * int(np.clip(height // resolution, 2, 32))
         rnd = np.random.RandomState(config.options.seed)
-        self.latents = rnd.randn(count, state.Gs.latent_size).astype(np.float32)
+        self.latents = rnd.randn(self.count, state.Gs.latent_size).astype(np.float32)
         self.labels = None
         self._draw = tf.function(lambda z, labels: state.Gs(z, labels, truncation_psi=1, noise_mode="const"))
 
     def start(self):
         """The first sheets: real pictures, and what the untrained network draws."""
-        reals = next(iter(self._reals))[0].numpy()
+        reals = self._first_reals()[0].numpy()
         images.save_png(os.path.join(self.run_dir, "reals.png"), images.make_grid(reals, self.columns))
         with self.writer.as_default(step=0):
             tf.summary.image("reals", images.make_grid(reals, self.columns)[None])
@@ -82,7 +81,7 @@ class Report:
     def save_fakes(self, name):
         """A sheet of what Gs draws from the run's fixed latents, untruncated."""
         if self.labels is None:
-            self.labels = next(iter(self._reals))[1].numpy()
+            self.labels = self._first_reals()[1].numpy()
         count, batch = len(self.latents), min(len(self.latents), max(self.config.minibatch_gpu, 4))
         pictures = []
         for start in range(0, count, batch):
@@ -96,6 +95,10 @@ class Report:
     def save_networks(self, name):
         """(G, D, Gs) as a legacy pickle."""
         save_networks(os.path.join(self.run_dir, name), (self.state.G, self.state.D, self.state.Gs))
+
+    def _first_reals(self):
+        """(images, labels) that the data begins with: the same in every session."""
+        return next(self.pipeline.batches(self.count))
 
     def close(self):
         self.writer.close()

@@ -5,7 +5,7 @@ import os
 
 from tf_stylegan import config as config_module
 from tf_stylegan.errors import UserError
-from tf_stylegan.files import run_dirs
+from tf_stylegan.files import atomic_write, run_dirs
 from tf_stylegan.training.state import checkpoints
 
 OPTIONS_FILE = "training_options.json"
@@ -47,6 +47,12 @@ def find_run(resume, result_dir, wanted):
     raise UserError(f"--resume=latest: no run with a checkpoint of this data set and config in {result_dir}")
 
 
+def save_config(config, run_dir):
+    """Writes the configuration in force into a run directory."""
+    with atomic_write(os.path.join(run_dir, OPTIONS_FILE), "w") as file:
+        file.write(config.to_json())
+
+
 def load_config(run_dir):
     """TrainingConfig saved in a run directory."""
     path = os.path.join(run_dir, OPTIONS_FILE)
@@ -82,3 +88,14 @@ def restore_newest(state, run_dir, log):
             problems.append(str(error))
             log(f"passed over: {error}")
     raise UserError(f"--resume: no checkpoint in {run_dir} can be used: {problems[-1]}")
+
+
+def set_aside_newer(checkpoint, log):
+    """Renames the checkpoints newer than the one a run goes on from, damaged or deliberately left behind.
+
+    They would be taken for the newest of the run otherwise: resumed from, or kept in place of those written now.
+    """
+    for path in checkpoints(os.path.dirname(checkpoint) or "."):
+        if os.path.basename(path) > os.path.basename(checkpoint):
+            os.replace(path, f"{path}.set-aside")
+            log(f"Set aside: {path}.set-aside, newer than where this run goes on.")

@@ -4,6 +4,7 @@ Order and content of training/training_loop.py and training/loss.py of NVlabs/st
 D, R1. A batch is dealt to replicas round-robin, so that replicas together take the very step one device would take.
 """
 
+import functools
 import math
 
 import tensorflow as tf
@@ -78,13 +79,15 @@ class TrainStep:
         """
         rounds = self.config.rounds
         size = labels.shape[0] // rounds
+        found = []
         for i in range(rounds):
             part = slice(i * size, (i + 1) * size)
             args = [tf.constant(seed, tf.int32), tf.constant(i), self._deal(labels[part])]
             if images is not None:
                 args.append(self._deal(images[part]))
-            stats = self._function(kind, last=i == rounds - 1)(*args)
-        return stats
+            found.append(self._function(kind, last=i == rounds - 1)(*args))
+        means = {name: tf.add_n([stats[name] for stats in found]) / rounds for name in found[0]}
+        return {**found[-1], **means}  # "finite" comes with the last round
 
     @tf.function
     def update_average(self):
@@ -106,14 +109,13 @@ class TrainStep:
 
     def _function(self, kind, last):
         if (kind, last) not in self._functions:
-
-            @tf.function
-            def function(seed, round_number, *data):
-                stats = self.strategy.run(self._replica_step, args=(kind, last, seed, round_number, *data))
-                return {name: self.strategy.reduce("MEAN", value, axis=None) for name, value in stats.items()}
-
-            self._functions[kind, last] = function
+            # A partial, since TensorFlow takes functions of one source line for one function traced too often.
+            self._functions[kind, last] = tf.function(functools.partial(self._all_replicas_step, kind, last))
         return self._functions[kind, last]
+
+    def _all_replicas_step(self, kind, last, seed, round_number, *data):
+        stats = self.strategy.run(self._replica_step, args=(kind, last, seed, round_number, *data))
+        return {name: self.strategy.reduce("MEAN", value, axis=None) for name, value in stats.items()}
 
     def _replica_step(self, kind, last, seed, round_number, labels, images=None):
         context = tf.distribute.get_replica_context()
@@ -141,8 +143,9 @@ class TrainStep:
             for total in self._sums[name]:
                 total.assign(tf.zeros_like(total.read_value()))
         *grads, loss = context.all_reduce(tf.distribute.ReduceOp.SUM, [*grads, loss])
-        # A NaN or an infinity anywhere makes the sum of 0·g not zero: one pass, no array of flags.
-        finite = tf.math.is_finite(loss) & tf.equal(tf.add_n([tf.reduce_sum(grad * 0) for grad in grads]), 0)
+        # A NaN or an infinity anywhere makes the sum of 0·g² not zero: one pass, no array of flags. Squared, since Adam
+        # squares: a gradient above 1.8e19 would leave an infinity in its slots for good.
+        finite = tf.math.is_finite(loss) & tf.equal(tf.add_n([tf.reduce_sum(tf.square(grad) * 0) for grad in grads]), 0)
         optimizer.apply(grads, finite)
         return {**stats, "finite": tf.cast(finite, tf.float32)}
 

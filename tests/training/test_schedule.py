@@ -1,0 +1,34 @@
+"""What depends on where a run stands."""
+
+import pytest
+
+from tf_stylegan.training.schedule import adam_settings, lazy_factor, regularise
+
+
+@pytest.mark.parametrize("interval, expected", [(1, 1 / 2), (4, 4 / 5), (16, 16 / 17)])
+def test_lazy_factor(interval, expected):
+    assert lazy_factor(interval) == pytest.approx(expected)
+
+
+def test_adam_settings():
+    assert adam_settings(0.002, 0.0, 0.99) == {"learning_rate": 0.002, "beta1": 0.0, "beta2": 0.99}
+    lazy = adam_settings(0.002, 0.5, 0.99, interval=16)
+    assert lazy == pytest.approx(
+        {"learning_rate": 0.002 * 16 / 17, "beta1": 0.5 ** (16 / 17), "beta2": 0.99 ** (16 / 17)}
+    )
+    assert adam_settings(0.002, 0.0, 0.99, interval=4)["beta1"] == 0
+
+
+@pytest.mark.parametrize("interval", [1, 4, 16])
+def test_a_round_of_main_and_regularisation_steps_moves_as_far_as_the_main_steps_alone(interval):
+    settings = adam_settings(0.002, 0.9, 0.99, interval)
+    steps = interval + 1
+    assert settings["learning_rate"] * steps == pytest.approx(0.002 * interval)
+    assert settings["beta1"] ** steps == pytest.approx(0.9**interval)
+    assert settings["beta2"] ** steps == pytest.approx(0.99**interval)
+
+
+def test_regularise():
+    assert [step for step in range(20) if regularise(step, 4)] == [0, 4, 8, 12, 16]
+    assert [step for step in range(40) if regularise(step, 16)] == [0, 16, 32]
+    assert not any(regularise(step, None) for step in range(20))
