@@ -9,7 +9,7 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tf_stylegan.config import PLANNED, PRESETS, TICK_KIMG, Options, from_json, resolve
+from tf_stylegan.config import PRESETS, TICK_KIMG, Options, from_json, resolve
 from tf_stylegan.errors import UserError
 from tf_stylegan.training.step import TrainStep
 
@@ -21,12 +21,34 @@ def configure(resolution=64, num_channels=3, label_size=0, **options):
 
 
 def test_presets_are_those_of_the_paper():
-    table = {name: (p.g_architecture, p.d_architecture, p.fmap_base, p.gamma) for name, p in PRESETS.items()}
+    table = {
+        name: (p.G_kwargs["architecture"], p.D_kwargs["architecture"], p.fmap_base, p.gamma)
+        for name, p in PRESETS.items()
+        if not p.grows
+    }
     expected = {"config-f": ("skip", "resnet", 16384, 10), "config-e": ("skip", "resnet", 8192, 100)}
     expected |= {f"config-e-G{g}-D{d}": (g, d, 8192, 100) for g in ARCHITECTURES for d in ARCHITECTURES}
     assert table == expected
-    assert all((p.learning_rate, p.minibatch_size, p.minibatch_gpu) == (0.002, 32, 4) for p in PRESETS.values())
+    assert all(p.lazy_regularization and p.path_length for p in PRESETS.values() if not p.grows)
+    assert {p.learning_rate for p in PRESETS.values() if not p.grows} == {0.002}
+    assert all((p.minibatch_size, p.minibatch_gpu) == (32, 4) for p in PRESETS.values())
     assert TICK_KIMG == {8: 28, 16: 24, 32: 20, 64: 16, 128: 12, 256: 8, 512: 6, 1024: 4}
+
+
+def test_grown_presets_are_those_of_the_paper():
+    table = {
+        name: (p.G_func, p.G_kwargs.get("synthesis_func"), p.D_func, p.path_length, p.lazy_regularization)
+        for name, p in PRESETS.items()
+        if p.grows
+    }
+    revised = ("G_main", "G_synthesis_stylegan_revised", "D_stylegan")
+    assert table == {
+        "config-a": ("G_style", None, "D_basic", False, False),
+        "config-b": (*revised, False, False),
+        "config-c": (*revised, False, True),
+        "config-d": (*revised, True, True),
+    }
+    assert {(p.fmap_base, p.gamma, p.learning_rate) for p in PRESETS.values() if p.grows} == {(8192, 10, 0.001)}
 
 
 def test_defaults_of_config_f():
@@ -49,8 +71,9 @@ def test_defaults_of_config_f():
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_preset_reaches_networks_and_loss(name):
     config, preset = configure(config=name), PRESETS[name]
-    assert config.G_kwargs["architecture"] == preset.g_architecture
-    assert config.D_kwargs["architecture"] == preset.d_architecture
+    assert config.G_kwargs.items() >= preset.G_kwargs.items() and config.G_func == preset.G_func
+    assert config.D_kwargs.items() >= preset.D_kwargs.items() and config.D_func == preset.D_func
+    assert (config.growing is not None) == preset.grows
     assert config.G_kwargs["fmap_base"] == config.D_kwargs["fmap_base"] == preset.fmap_base
     assert config.loss.gamma == preset.gamma
 
@@ -154,7 +177,6 @@ def test_path_length_takes_half_a_batch_and_never_none(gpu, expected):
     [
         ({"config": "config-z"}, ["--config=config-z", "config-f", "config-e-Gorig-Dskip"]),
         ({"config": "config-e-Gskip"}, ["--config=config-e-Gskip", "unknown"]),
-        *(({"config": name}, [f"--config={name}", "progressive growing", "config-e"]) for name in PLANNED),
         ({"metrics": "fid50k"}, ["--metrics=fid50k", "--metrics=none"]),
         ({"num_gpus": 0}, ["--num-gpus=0", "at least 1"]),
         ({"minibatch_size": 0}, ["--minibatch-size=0", "at least 1"]),
@@ -193,6 +215,13 @@ def test_mistakes(options, parts):
 
 # ---------------------------------------------------------------------------------------------------------------------
 # JSON.
+
+
+def test_json_round_trip_of_a_schedule():
+    config = configure(config="config-d", resolution=256, lod_training_kimg=1.5)
+    restored = from_json(config.to_json())
+    assert restored == config
+    assert restored.growing.minibatch_size[8] == 256  # JSON has only text for keys
 
 
 def test_json_round_trip():

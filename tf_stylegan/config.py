@@ -12,29 +12,52 @@ from tf_stylegan.errors import UserError
 TICK_KIMG = {8: 28, 16: 24, 32: 20, 64: 16, 128: 12, 256: 8, 512: 6, 1024: 4}
 
 
+# Of the progressively grown configs, by resolution (table "training schedule" of training_loop.py and run_training.py).
+GROWN_MINIBATCH = {8: 256, 16: 128, 32: 64, 64: 32}
+GROWN_MINIBATCH_GPU = {8: 32, 16: 16, 32: 8, 64: 4}
+GROWN_LEARNING_RATE = {128: 0.0015, 256: 0.002, 512: 0.003, 1024: 0.003}
+
+
 @dataclasses.dataclass(frozen=True)
 class Preset:
-    """One named configuration of the paper's Table 1 (config-e, -f) or Table 2 (config-e-G…-D…)."""
+    """One named configuration of the paper's Table 1 (config-a … -f) or Table 2 (config-e-G…-D…)."""
 
-    g_architecture: str = "skip"
-    d_architecture: str = "resnet"
-    fmap_base: int = 16 << 10
+    G_func: str = "G_main"
+    D_func: str = "D_stylegan2"
+    G_kwargs: dict = dataclasses.field(default_factory=dict)
+    D_kwargs: dict = dataclasses.field(default_factory=dict)
+    fmap_base: int = 8 << 10
     gamma: float = 10.0
+    path_length: bool = True
+    lazy_regularization: bool = True
+    grows: bool = False
     learning_rate: float = 0.002
     minibatch_size: int = 32
     minibatch_gpu: int = 4
 
 
+def _grown(**changes):
+    revised = {"synthesis_func": "G_synthesis_stylegan_revised"}
+    return Preset(**{"D_func": "D_stylegan", "G_kwargs": revised, "grows": True, "learning_rate": 0.001, **changes})
+
+
+def _table2(g, d, **changes):
+    return Preset(G_kwargs={"architecture": g}, D_kwargs={"architecture": d}, **changes)
+
+
 PRESETS = {
-    "config-f": Preset(),
-    "config-e": Preset(fmap_base=8 << 10, gamma=100.0),
+    "config-a": _grown(G_func="G_style", D_func="D_basic", G_kwargs={}, path_length=False, lazy_regularization=False),
+    "config-b": _grown(path_length=False, lazy_regularization=False),
+    "config-c": _grown(path_length=False),
+    "config-d": _grown(),
+    "config-e": _table2("skip", "resnet", gamma=100.0),
+    "config-f": _table2("skip", "resnet", fmap_base=16 << 10),
     **{
-        f"config-e-G{g}-D{d}": Preset(g, d, fmap_base=8 << 10, gamma=100.0)
+        f"config-e-G{g}-D{d}": _table2(g, d, gamma=100.0)
         for g in ("orig", "skip", "resnet")
         for d in ("orig", "skip", "resnet")
     },
 }
-PLANNED = ("config-a", "config-b", "config-c", "config-d")  # progressive growing; known, but not built so far
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,6 +84,8 @@ class Options:
     mapping_layers: int = 8
     ema_kimg: float = 10
     tick_kimg: float | None = None
+    lod_training_kimg: float = 600
+    lod_transition_kimg: float = 600
     resolution: int | None = None
     max_images: int | None = None
     keep_checkpoints: int = 2
@@ -87,6 +112,19 @@ class LossConfig:
 
 
 @dataclasses.dataclass(frozen=True)
+class Growing:
+    """How a run grows progressively; the dicts go by resolution, what they lack has the run's base value."""
+
+    initial_resolution: int = 8
+    training_kimg: float = 600  # at each resolution before the next fades in
+    transition_kimg: float = 600  # of fading in
+    minibatch_size: dict = dataclasses.field(default_factory=dict)
+    minibatch_gpu: dict = dataclasses.field(default_factory=dict)
+    learning_rate: dict = dataclasses.field(default_factory=dict)
+    tick_kimg: dict = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
 class TrainingConfig:
     """Everything a run depends on, resolved; saved as training_options.json and printed before the start."""
 
@@ -105,16 +143,24 @@ class TrainingConfig:
     minibatch_gpu: int  # images per replica and round
     rounds: int  # of gradient accumulation
     tick_kimg: float
+    G_func: str = "G_main"
+    D_func: str = "D_stylegan2"
+    lrate_rampup_kimg: float = 0.0
+    growing: Growing | None = None
     notes: tuple = ()  # what the user should know of how it was resolved
 
     @property
     def ema_beta(self):
-        """Decay of the moving average per step, from its half-life (ProGAN, section 6.1)."""
-        half_life = self.options.ema_kimg * 1000
-        return 0.5 ** (self.minibatch_size / half_life) if half_life > 0 else 0.0
+        """Decay of the moving average of G per step, at the base minibatch size."""
+        return ema_beta(self.minibatch_size, self.options.ema_kimg)
 
     def to_json(self):
         return json.dumps(dataclasses.asdict(self), indent=2)
+
+
+def ema_beta(minibatch_size, half_life_kimg):
+    """Decay per step of a moving average with this half-life in thousands of images (ProGAN, section 6.1)."""
+    return 0.5 ** (minibatch_size / (half_life_kimg * 1000)) if half_life_kimg > 0 else 0.0
 
 
 def resolve(options, resolution, num_channels, label_size):
@@ -140,37 +186,57 @@ def resolve(options, resolution, num_channels, label_size):
     }
     return TrainingConfig(
         options=options,
+        G_func=preset.G_func,
+        D_func=preset.D_func,
         G_kwargs={
             **common,
-            "architecture": preset.g_architecture,
+            **preset.G_kwargs,
             "latent_size": options.latent_size,
             "dlatent_size": options.latent_size,
             "mapping_fmaps": options.latent_size,
             "mapping_layers": options.mapping_layers,
         },
-        D_kwargs={**common, "architecture": preset.d_architecture, "mbstd_group_size": 4},
-        loss=LossConfig(gamma=preset.gamma if options.gamma is None else options.gamma),
+        D_kwargs={**common, **preset.D_kwargs, "mbstd_group_size": 4},
+        loss=LossConfig(
+            gamma=preset.gamma if options.gamma is None else options.gamma,
+            g_penalty="path_length" if preset.path_length else None,
+        ),
         learning_rate=preset.learning_rate,
         adam_beta1=0.0,
         adam_beta2=0.99,
         adam_epsilon=1e-8,
-        lazy_regularization=True,
+        lazy_regularization=preset.lazy_regularization,
         G_reg_interval=4,
         D_reg_interval=16,
         minibatch_size=minibatch_size,
         minibatch_gpu=minibatch_gpu,
         rounds=minibatch_size // (minibatch_gpu * options.num_gpus),
         tick_kimg=TICK_KIMG.get(resolution, 4) if options.tick_kimg is None else options.tick_kimg,
+        growing=_growing(options) if preset.grows else None,
         notes=notes,
+    )
+
+
+def _growing(options):
+    """The schedule of a grown config; a minibatch or tick that the user gave holds at every resolution."""
+    size, gpu = {}, {}
+    if options.minibatch_size is None and options.minibatch_gpu is None:
+        gpu = dict(GROWN_MINIBATCH_GPU)
+        for resolution, wanted in GROWN_MINIBATCH.items():
+            step = gpu[resolution] * options.num_gpus
+            size[resolution] = max(round(wanted / step), 1) * step
+    return Growing(
+        training_kimg=options.lod_training_kimg,
+        transition_kimg=options.lod_transition_kimg,
+        minibatch_size=size,
+        minibatch_gpu=gpu,
+        learning_rate=dict(GROWN_LEARNING_RATE),
+        tick_kimg=dict(TICK_KIMG) if options.tick_kimg is None else {},
     )
 
 
 def check_options(options):
     """Checks what can be checked without the data set; UserError for the first thing that is wrong."""
-    if options.config in PLANNED:
-        raise UserError(
-            f"--config={options.config} needs progressive growing, which this version lacks; use config-e or -f"
-        )
     if options.config not in PRESETS:
         known = ", ".join(PRESETS)
         raise UserError(f"--config={options.config} is unknown; known: {known}")
@@ -195,10 +261,15 @@ def check_options(options):
         value = getattr(options, name)
         if value is not None and not least <= value < 2**31:
             raise UserError(f"--{name.replace('_', '-')}={value}: must be at least {least} (and below 2^31)")
-    for name in ("total_kimg", "tick_kimg"):
+    for name, least in (
+        ("total_kimg", ""),
+        ("tick_kimg", ""),
+        ("lod_training_kimg", "0 or "),
+        ("lod_transition_kimg", "0 or "),
+    ):
         value = getattr(options, name)
-        if value is not None and not (math.isfinite(value) and value > 0):
-            raise UserError(f"--{name.replace('_', '-')}={value}: must be above 0")
+        if value is not None and not (math.isfinite(value) and (value > 0 or (least and value == 0))):
+            raise UserError(f"--{name.replace('_', '-')}={value}: must be {least}above 0")
 
 
 def _minibatches(options, preset):
@@ -245,6 +316,10 @@ def from_json(text):
         data = json.loads(text)
         data["options"] = Options(**data["options"])
         data["loss"] = LossConfig(**data["loss"])
+        if data["growing"]:
+            growing = data["growing"].items()  # JSON has only text for keys
+            plain = {k: {int(r): x for r, x in v.items()} if isinstance(v, dict) else v for k, v in growing}
+            data["growing"] = Growing(**plain)
         data["notes"] = tuple(data["notes"])
         return TrainingConfig(**data)
     except (ValueError, TypeError, KeyError) as error:

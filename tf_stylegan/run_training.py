@@ -25,7 +25,7 @@ def boolean(text):
 _HELP = {
     "data_dir": (str, "folder of data sets (required, unless a run is resumed)"),
     "dataset": (str, "data set in that folder (required, unless a run is resumed)"),
-    "config": (str, "config-e, config-f or config-e-G{orig,skip,resnet}-D{orig,skip,resnet}"),
+    "config": (str, "config-a to config-f, or config-e-G{orig,skip,resnet}-D{orig,skip,resnet}"),
     "result_dir": (str, "where run directories are made"),
     "num_gpus": (int, "number of GPUs, any"),
     "total_kimg": (float, "length of training, in thousands of images shown"),
@@ -40,6 +40,8 @@ _HELP = {
     "mapping_layers": (int, "depth of the mapping network"),
     "ema_kimg": (float, "half-life of the moving average of G, in thousands of images"),
     "tick_kimg": (float, "length of a tick, in thousands of images; default: by resolution"),
+    "lod_training_kimg": (float, "configs a-d: thousands of images at each resolution before the next fades in"),
+    "lod_transition_kimg": (float, "configs a-d: thousands of images while a resolution fades in"),
     "resolution": (int, "train on this smaller resolution of the data set"),
     "max_images": (int, "use only the first so many images"),
     "keep_checkpoints": (int, "how many checkpoints to keep; one is written at every tick"),

@@ -1,5 +1,6 @@
 """Checkpoints: whole or not at all, and always the right one."""
 
+import dataclasses
 import errno
 import os
 import resource
@@ -12,7 +13,7 @@ import tensorflow as tf
 from tiny_runs import changed, set_values, tiny_config, values
 
 from tf_stylegan import files
-from tf_stylegan.config import PRESETS, Options
+from tf_stylegan.config import PRESETS, Options, resolve
 from tf_stylegan.errors import UserError
 from tf_stylegan.training import resume
 from tf_stylegan.training.loop import Loop
@@ -288,9 +289,24 @@ def test_a_run_or_a_checkpoint_by_name(tmp_path):
 
 
 def test_options_that_may_change_and_those_that_may_not():
-    saved = Options("data", "set", gamma=1.0, total_kimg=10)
-    merged = resume.merge_options(saved, {"total_kimg": 20.0, "num_gpus": 2, "gamma": 1.0, "keep_checkpoints": 5})
-    assert merged == Options("data", "set", gamma=1.0, total_kimg=20, num_gpus=2, keep_checkpoints=5)
+    saved = tiny_config(total_kimg=10)
+    merged = resume.merge_options(saved, {"total_kimg": 20.0, "num_gpus": 2, "gamma": 10.0, "keep_checkpoints": 5})
+    settled = {"gamma": 10.0, "resolution": 8, "fmap_base": 64}  # gamma is the preset's, given or not
+    new = {"total_kimg": 20, "num_gpus": 2, "keep_checkpoints": 5}
+    assert merged == dataclasses.replace(saved.options, **settled, **new)
+
+
+def test_another_number_of_gpus_leaves_the_minibatch_as_it_was():
+    saved = resolve(Options("data", "set"), 64, 3, 0)
+    assert saved.minibatch_size == 32
+    merged = resume.merge_options(saved, {"num_gpus": 2, "minibatch_gpu": 8})
+    assert resolve(merged, 64, 3, 0).minibatch_size == 32
+    with pytest.raises(UserError, match="--minibatch-size=32 cannot be dealt to --num-gpus=3"):
+        resolve(resume.merge_options(saved, {"num_gpus": 3}), 64, 3, 0)
+
+
+def test_options_that_make_another_run():
+    saved = tiny_config(total_kimg=10)
     for given in ({"gamma": 2.0}, {"seed": 1}, {"dataset": "other"}, {"minibatch_size": 8}, {"mirror_augment": True}):
         (name,) = given
         with pytest.raises(UserError, match=f"--{name.replace('_', '-')}=.*but the run to resume has"):

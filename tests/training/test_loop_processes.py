@@ -194,9 +194,9 @@ def check_a_finished_run_has_nothing_to_do(story):
 
 
 def check_a_mistake_is_one_line_and_exit_code_2(story):
-    text = Command(story["cwd"], *FLAGS, "--config=config-a", "--result-dir=none").wait(2)
+    text = Command(story["cwd"], *FLAGS, "--config=config-g", "--result-dir=none").wait(2)
     errors = [line for line in text.splitlines() if line.startswith("error: ")]
-    assert len(errors) == 1 and "needs progressive growing" in errors[0]
+    assert len(errors) == 1 and "--config=config-g is unknown" in errors[0]
     assert "Traceback" not in text and not (story["cwd"] / "none").exists()
 
 

@@ -8,14 +8,16 @@ import pytest
 import tensorflow as tf
 from helpers import assert_close, golden, nchw_to_nhwc
 
-from tf_stylegan.config import LossConfig, Options, resolve
+from tf_stylegan.config import Growing, LossConfig, Options, resolve
 from tf_stylegan.legacy.names import get_variables, set_variables
+from tf_stylegan.ops.upfirdn_2d import downsample_2d
 from tf_stylegan.training.schedule import regularise
 from tf_stylegan.training.state import TrainState
 from tf_stylegan.training.step import TrainStep
 
 LOSSES = {
     "G_logistic_ns_pathreg": {"g_loss": "logistic_ns", "g_penalty": "path_length"},
+    "G_logistic_ns": {"g_loss": "logistic_ns", "g_penalty": None},
     "G_wgan": {"g_loss": "wgan", "g_penalty": None},
     "D_logistic_r1": {"d_loss": "logistic", "d_penalty": "r1"},
     "D_wgan_gp": {"d_loss": "wgan", "d_penalty": "wgan_gp"},
@@ -55,7 +57,12 @@ class RecordedDraws:
 
         class Draws:
             def normal(self, purpose, shape):
-                return tf.convert_to_tensor(tensors[kind, purpose])
+                array = tf.convert_to_tensor(tensors[kind, purpose])
+                if purpose == "noise":
+                    # Recorded for pictures enlarged to full size: what is repeated adds up, see `_g_penalty`.
+                    factor = array.shape[1] // shape[1]
+                    array = downsample_2d(array, factor=factor, gain=factor) if factor > 1 else array
+                return array
 
             uniform = normal
 
@@ -82,11 +89,18 @@ def configure(meta):
         adam_beta2=meta["adam"]["beta2"],
         adam_epsilon=meta["adam"]["epsilon"],
         lazy_regularization=meta["lazy"],
+        G_func="G_style" if "use_noise" in G_kwargs else "G_main",
+        D_func="D_stylegan2" if meta["lod"] is None else "D_basic" if "use_noise" in G_kwargs else "D_stylegan",
+        growing=None if meta["lod"] is None else Growing(),
     )
 
 
-@pytest.mark.parametrize("name", ["train_config_f", "train_wgan_gp"])
-def test_recorded_run(name):
+# Recorded with two versions of TensorFlow, the run of config-a differs by 3e-5, the others by 2e-6.
+@pytest.mark.parametrize(
+    "name, tolerance",
+    [("train_config_f", 2e-4), ("train_wgan_gp", 2e-4), ("train_config_d", 2e-4), ("train_config_a", 1e-3)],
+)
+def test_recorded_run(name, tolerance):
     data = golden(f"training/{name}")
     meta, history = json.loads(str(data["meta"])), json.loads(str(data["history"]))
     config = configure(meta)
@@ -98,6 +112,8 @@ def test_recorded_run(name):
         arrays = {key[7:]: data[key] for key in data if key.startswith(f"init/{source}/")}
         set_variables(getattr(state, network), arrays)
     steps = TrainStep(config, state, strategy, make_draws=draws)
+    if config.growing:
+        steps.set_stage(dataclasses.replace(steps.stage, lod=meta["lod"]))
     labels = np.zeros([meta["minibatch"], 0], np.float32)
 
     def run(kind, iteration, **kwargs):
@@ -106,23 +122,24 @@ def test_recorded_run(name):
         stats = steps.run(kind, [0, 0], labels[:size], **kwargs)
         loss = kind if kind.endswith("reg") else f"{kind}_loss"
         assert stats["finite"] == 1
-        assert_close(stats[loss], history[iteration][loss], 2e-4, f"{loss} {iteration}")
+        value = stats[loss] + (stats["D_reg"] if kind == "D" and not config.lazy_regularization else 0)
+        assert_close(value, history[iteration][loss], tolerance, f"{loss} {iteration}")
 
     for iteration in range(len(history)):
         reals = nchw_to_nhwc(data[f"it{iteration}/reals"])
         run("G", iteration)
-        if config.loss.g_penalty and regularise(iteration, config.G_reg_interval):
+        if config.lazy_regularization and config.loss.g_penalty and regularise(iteration, config.G_reg_interval):
             run("G_reg", iteration)
         steps.update_average()
         run("D", iteration, images=reals)
-        if regularise(iteration, config.D_reg_interval):
+        if config.lazy_regularization and regularise(iteration, config.D_reg_interval):
             run("D_reg", iteration, images=reals)
 
     if meta["pl_mean_final"]:
-        assert_close(state.pl_mean.numpy(), meta["pl_mean_final"][0], 2e-4)
+        assert_close(state.pl_mean.numpy(), meta["pl_mean_final"][0], tolerance)
     for network in ("G", "D", "Gs"):
         final = get_variables(getattr(state, network))
         expected = {key.split("/", 2)[2]: data[key] for key in data if key.startswith(f"final/{network}/")}
         assert final.keys() == expected.keys()
         for key, array in expected.items():
-            assert_close(final[key], array, 2e-4, f"{network}/{key}")
+            assert_close(final[key], array, tolerance, f"{network}/{key}")

@@ -30,12 +30,12 @@ class GrowingDiscriminator(Network):
         self.head.build(self.num_channels)
 
     def features(self, images, lod):
-        """Images at full resolution to features at 4x4."""
-        size = [self.resolution, self.resolution, self.num_channels]
-        if images.shape.rank != 4 or list(images.shape[1:]) != size:
+        """Images at full resolution, or at that of the level of detail, to features at 4x4."""
+        if images.shape.rank != 4 or images.shape[1] != images.shape[2] or images.shape[3] != self.num_channels:
+            size = [self.resolution, self.resolution, self.num_channels]
             raise UserError(f"images must be [N, {str(size)[1:]} for this network, got {images.shape}")
         lod = Lod.of(lod, self.lod, len(self.blocks))
-        return shrink_images(images, self.from_rgb, self.blocks, lod)
+        return shrink_images(images, self.resolution, self.from_rgb, self.blocks, lod)
 
 
 @serializable
@@ -89,7 +89,8 @@ class DiscriminatorStyleGAN(GrowingDiscriminator):
         """Scores pictures.
 
         Args:
-            images: `[N, resolution, resolution, num_channels]`, about [-1, 1]; at a level of detail above 0 too.
+            images: `[N, resolution, resolution, num_channels]`, about [-1, 1]; at a level of detail of 1 and more they
+                may as well be of its size.
             labels: `[N, label_size]`, None for zeros.
             lod: level of detail, a number or `growing.Lod`; None for the network's `lod` variable.
         Returns:

@@ -116,9 +116,15 @@ class Generator(Network):
             dlatents = self.truncate(self.mapping(latents, labels), truncation_psi, truncation_cutoff)
         return self.synthesize(dlatents, noise_mode, source.fold_in(0), lod=lod)
 
-    def synthesize(self, dlatents, noise_mode=None, seed=None, noise=None, lod=None):
-        """`synthesis`, at a level of detail where the network has such: `lod` as in `call`, the rest as there."""
-        grown = {"lod": Lod.of(lod, self.lod)} if self.grows else {}
+    def synthesize(self, dlatents, noise_mode=None, seed=None, noise=None, lod=None, full_size=True):
+        """`synthesis`, with a level of detail only where the network has such.
+
+        Args:
+            lod: as `call`.
+            full_size: False leaves pictures of a lower level of detail at its size.
+            the others: as `synthesis`.
+        """
+        grown = {"lod": Lod.of(lod, self.lod), "full_size": full_size} if self.grows else {}
         return self.synthesis(dlatents, noise_mode=noise_mode, seed=seed, noise=noise, **grown)
 
     def truncate(self, dlatents, truncation_psi=None, truncation_cutoff=None):

@@ -52,7 +52,7 @@ def fade(fine, coarse, lod):
     return fine + (coarse - fine) * tf.cast(lod.fraction, fine.dtype)
 
 
-def grow_images(blocks, to_rgb, first, lod):
+def grow_images(blocks, to_rgb, first, lod, full_size=True):
     """Runs a synthesis up to a level of detail.
 
     Args:
@@ -60,8 +60,9 @@ def grow_images(blocks, to_rgb, first, lod):
         to_rgb: list of functions from features to pictures, one per resolution from the first on.
         first: features of the first resolution.
         lod: Lod.
+        full_size: repeat the pixels of a lower level of detail up to the full resolution, as the originals do.
     Returns:
-        pictures `[N, R, R, C]` at the full resolution, pixels repeated where the level of detail is lower.
+        pictures `[N, R, R, C]`, R the full resolution or, without `full_size`, that of `lod.floor`.
     """
     last = len(blocks) - lod.floor
     x, before = first, None
@@ -70,22 +71,29 @@ def grow_images(blocks, to_rgb, first, lod):
     images = to_rgb[last](x)
     if lod.fades:
         images = fade(images, upsample_2d(to_rgb[last - 1](before)), lod)
-    return upsample_2d(images, factor=2**lod.floor) if lod.floor else images
+    return upsample_2d(images, factor=2**lod.floor) if lod.floor and full_size else images
 
 
-def shrink_images(images, from_rgb, blocks, lod):
+def shrink_images(images, resolution, from_rgb, blocks, lod):
     """Runs a discriminator's blocks from a level of detail down to 4x4.
 
     Args:
-        images: `[N, R, R, C]` at the full resolution.
+        images: `[N, R, R, C]`, R the full resolution or that of `lod.floor`.
+        resolution: the full one.
         from_rgb: list of functions from pictures to features, full resolution first, one more than `blocks`.
         blocks: list of functions of the features, each halving the size.
         lod: Lod.
     Returns:
         features at 4x4.
     """
-    if lod.floor:
-        images = downsample_2d(images, factor=2**lod.floor)
+    factor = 2**lod.floor
+    if images.shape[1] == resolution and factor > 1:
+        images = downsample_2d(images, factor=factor)
+    elif images.shape[1] != resolution // factor:
+        raise UserError(
+            f"images must be {resolution} pixels wide, or {resolution // factor} at this level of detail; "
+            f"got {images.shape}"
+        )
     x = from_rgb[lod.floor](images)
     if lod.fades:
         coarse = from_rgb[lod.floor + 1](downsample_2d(images))

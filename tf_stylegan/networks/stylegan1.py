@@ -141,10 +141,11 @@ class SynthesisStyleGAN1(Synthesis):
             fmaps = block.convs[-1].fmaps
             rgb.build([None, None, None, fmaps])
 
-    def call(self, dlatents, noise_mode=None, seed=None, noise=None, lod=None):
+    def call(self, dlatents, noise_mode=None, seed=None, noise=None, lod=None, full_size=True):
         """w to pictures; arguments as `SynthesisStyleGAN2.call`, and:
 
         lod: level of detail, a number or `growing.Lod`; None for the network's `lod` variable.
+        full_size: see `growing.grow_images`.
         """
         self.check_dlatents(dlatents)
         w = tf.unstack(dlatents, axis=1)
@@ -156,7 +157,7 @@ class SynthesisStyleGAN1(Synthesis):
 
         blocks = [run(i) for i in range(len(self.blocks))]
         lod = Lod.of(lod, self.lod, len(blocks) - 1)
-        return grow_images(blocks[1:], self.to_rgb, blocks[0](None), lod)
+        return grow_images(blocks[1:], self.to_rgb, blocks[0](None), lod, full_size)
 
 
 @serializable

@@ -66,10 +66,11 @@ class SynthesisStyleGANRevised(Synthesis):
             fmaps = block.convs[-1].fmaps
             rgb.build([None, None, None, fmaps], [None, self.dlatent_size])
 
-    def call(self, dlatents, noise_mode=None, seed=None, noise=None, lod=None):
+    def call(self, dlatents, noise_mode=None, seed=None, noise=None, lod=None, full_size=True):
         """w to pictures; arguments and result as `SynthesisStyleGAN2.call`, and:
 
         lod: level of detail, a number or `growing.Lod`; None for the network's `lod` variable.
+        full_size: see `growing.grow_images`.
         """
         self.check_dlatents(dlatents)
         w = tf.unstack(dlatents, axis=1)
@@ -84,4 +85,4 @@ class SynthesisStyleGANRevised(Synthesis):
 
         blocks = [run(i) for i in range(len(self.blocks))]
         lod = Lod.of(lod, self.lod, len(blocks) - 1)
-        return grow_images(blocks[1:], [to_rgb(i) for i in range(len(blocks))], blocks[0](None), lod)
+        return grow_images(blocks[1:], [to_rgb(i) for i in range(len(blocks))], blocks[0](None), lod, full_size)

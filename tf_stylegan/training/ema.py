@@ -14,12 +14,14 @@ class MovingAverage:
             target.assign(source)
 
     def update(self, strategy, beta):
-        """One step; call it outside of replicas."""
+        """One step; call it outside of replicas. `beta` may be a tensor."""
+
+        def follow(average, value, beta):
+            return average.assign(value + (average - value) * beta)
+
+        def copy(average, value):
+            return average.assign(value)
+
         for target, source in self._pairs:
-            decay = beta if source.trainable else 0.0
-            strategy.extended.update(
-                target.value,
-                lambda t, s, decay=decay: t.assign(s + (t - s) * decay if decay else s),
-                args=(source.value,),
-                group=False,
-            )
+            function, args = (follow, (source.value, beta)) if source.trainable else (copy, (source.value,))
+            strategy.extended.update(target.value, function, args=args, group=False)

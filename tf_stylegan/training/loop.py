@@ -1,6 +1,7 @@
 """The training loop: calls the parts in order, computes nothing itself (F5)."""
 
 import contextlib
+import math
 import os
 import signal
 import time
@@ -17,7 +18,7 @@ from tf_stylegan.errors import UserError
 from tf_stylegan.training import resume as resume_module
 from tf_stylegan.training.devices import make_strategy
 from tf_stylegan.training.report import Report
-from tf_stylegan.training.schedule import regularise
+from tf_stylegan.training.schedule import regularise, stage_at
 from tf_stylegan.training.state import TrainState, checkpoint_path, checkpoints
 from tf_stylegan.training.step import TrainStep
 
@@ -40,7 +41,7 @@ def train(options, given=None, resume=None, dry_run=False):
     run_dir = checkpoint = None
     if resume:
         run_dir, checkpoint = resume_module.find_run(resume, options.result_dir, given or {})
-        options = resume_module.merge_options(resume_module.load_config(run_dir).options, given or {})
+        options = resume_module.merge_options(resume_module.load_config(run_dir), given or {})
     check_options(options)
     # Before the data set is looked at, which takes TensorFlow's devices as they are; a dry run needs none.
     strategy, devices = (None, None) if dry_run else make_strategy(options.num_gpus)
@@ -52,9 +53,8 @@ def train(options, given=None, resume=None, dry_run=False):
     keras.utils.set_random_seed(options.seed)
     state = TrainState(config, strategy)
     pipeline = ImagePipeline(info, seed=options.seed)
-    batches = None
+    check_data(config, info, pipeline)
     if not run_dir:
-        batches = pipeline.batches(config.minibatch_size)  # opens the data: complains before a folder is made
         gpus = f"{options.num_gpus}gpu"
         run_dir = files.make_run_dir(options.result_dir, f"stylegan2-{info.name}-{gpus}-{options.config}")
         resume_module.save_config(config, run_dir)
@@ -71,8 +71,7 @@ def train(options, given=None, resume=None, dry_run=False):
             log(f"Resuming from {checkpoint} at {state.progress.cur_nimg / 1000:.1f} kimg.")
             resume_module.set_aside_newer(checkpoint, log)
             resume_module.save_config(config, run_dir)  # so that the next --resume goes on with what was given now
-        batches = batches or pipeline.batches(config.minibatch_size, state.progress.cur_nimg)
-        Loop(config, strategy, state, pipeline, batches, run_dir, log, fresh=not resume).run()
+        Loop(config, strategy, state, pipeline, run_dir, log, fresh=not resume).run()
         return run_dir
     except UserError as error:
         log(f"Stopped: {error}")
@@ -81,11 +80,20 @@ def train(options, given=None, resume=None, dry_run=False):
         log.close()
 
 
+def check_data(config, info, pipeline):
+    """Opens what a run will read, so that it complains before a folder is made, not hours later."""
+    highest = math.floor(stage_at(config, 0).lod)
+    for lod in range(highest + 1):
+        info.file_at(lod)
+    pipeline.batches(1, lod=highest)
+
+
 class Loop:
     """One session of a run, from where `state` stands to the end, a signal, or an error."""
 
-    def __init__(self, config, strategy, state, pipeline, batches, run_dir, log, fresh):
-        self.config, self.state, self.pipeline, self.batches = config, state, pipeline, batches
+    def __init__(self, config, strategy, state, pipeline, run_dir, log, fresh):
+        self.config, self.state, self.pipeline = config, state, pipeline
+        self.batches, self.batches_of = None, None
         self.run_dir, self.log, self.fresh = run_dir, log, fresh
         self.steps = TrainStep(config, state, strategy)
         self.report = Report(config, state, pipeline, run_dir, log)
@@ -105,10 +113,11 @@ class Loop:
         )  # fmt: skip
         try:
             while progress.cur_nimg < total and not self.stop_signal:
-                self._step()
-                bar.update(self.config.minibatch_size / 1000)
+                stage = stage_at(self.config, progress.cur_nimg)
+                self._step(stage)
+                bar.update(stage.minibatch_size / 1000)
                 done = progress.cur_nimg >= total
-                if done or progress.cur_nimg >= progress.tick_start_nimg + self.config.tick_kimg * 1000:
+                if done or progress.cur_nimg >= progress.tick_start_nimg + stage.tick_kimg * 1000:
                     self._tick(done)
             if self.stop_signal and progress.cur_nimg < total:
                 self._save_checkpoint()
@@ -120,13 +129,14 @@ class Loop:
             for number, handler in previous.items():
                 signal.signal(number, handler)
 
-    def _step(self):
+    def _step(self, stage):
         """One round of G, path length, moving average, D and R1, in the original's order."""
         config, progress, steps = self.config, self.state.progress, self.steps
         started = time.perf_counter()
-        images, labels = next(self.batches)
+        steps.set_stage(stage)
+        images, labels = next(self._batches(stage))
         seed = [config.options.seed, progress.step]
-        results = {"G": steps.run("G", seed, self._random_labels(config.minibatch_size, 0))}
+        results = {"G": steps.run("G", seed, self._random_labels(stage.minibatch_size, 0))}
         if config.lazy_regularization and config.loss.g_penalty and regularise(progress.step, config.G_reg_interval):
             results["G_reg"] = steps.run("G_reg", seed, self._random_labels(steps.path_length_batch(), 1))
         steps.update_average()
@@ -134,7 +144,7 @@ class Loop:
         if config.lazy_regularization and config.loss.d_penalty and regularise(progress.step, config.D_reg_interval):
             results["D_reg"] = steps.run("D_reg", seed, labels, images)
         progress.step += 1
-        progress.cur_nimg += config.minibatch_size
+        progress.cur_nimg += stage.minibatch_size
         for kind, stats in results.items():
             stats = {name: float(value) for name, value in stats.items()}
             taken = stats.pop("finite") == 1
@@ -142,6 +152,14 @@ class Loop:
                 self.report.add(stats)
             self._count_skipped(kind, taken)
         progress.seconds += time.perf_counter() - started
+
+    def _batches(self, stage):
+        """The batches of a stage; when the resolution changes, another file is read on from the same place."""
+        wanted = stage.minibatch_size, math.floor(stage.lod)
+        if wanted != self.batches_of:
+            self.batches = self.pipeline.batches(wanted[0], self.state.progress.cur_nimg, lod=wanted[1])
+            self.batches_of = wanted
+        return self.batches
 
     def _count_skipped(self, kind, taken):
         progress, in_row = self.state.progress, self.state.progress.skipped_in_row
@@ -170,7 +188,7 @@ class Loop:
     def _tick(self, done):
         options, progress = self.config.options, self.state.progress
         tick = progress.tick
-        self.report.tick()
+        self.report.tick(self.steps.stage)
         started = time.perf_counter()
         if done or tick % options.image_snapshot_ticks == 0:
             self.report.save_fakes(f"fakes{progress.cur_nimg // 1000:06d}.png")

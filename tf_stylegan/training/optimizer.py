@@ -19,7 +19,8 @@ class Adam:
     def __init__(self, variables, names, learning_rate, beta1, beta2, epsilon):
         self.variables = list(variables)
         self.names = list(names)
-        self.learning_rate, self.beta1, self.beta2, self.epsilon = learning_rate, beta1, beta2, epsilon
+        self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
+        self.learning_rate = tf.Variable(learning_rate, trainable=False, dtype=tf.float32)  # no state: the schedule's
         self.m = [tf.Variable(tf.zeros_like(v), trainable=False) for v in self.variables]
         self.v = [tf.Variable(tf.zeros_like(v), trainable=False) for v in self.variables]
         self.iterations = tf.Variable(0, trainable=False, dtype=tf.int64, name="iterations")
@@ -29,6 +30,11 @@ class Adam:
         slots = {f"m/{name}": m for name, m in zip(self.names, self.m)}
         slots.update({f"v/{name}": v for name, v in zip(self.names, self.v)})
         return {**slots, "iterations": self.iterations}
+
+    def reset(self):
+        """Forgets all steps taken; call it outside of replicas."""
+        for slot in (*self.m, *self.v, self.iterations):
+            slot.assign(tf.zeros_like(slot))
 
     def apply(self, grads, finite):
         """Takes a step; call it in every replica.

@@ -30,7 +30,7 @@ class Report:
         rnd = np.random.RandomState(config.options.seed)
         self.latents = rnd.randn(self.count, state.Gs.latent_size).astype(np.float32)
         self.labels = None
-        self._draw = tf.function(lambda z, labels: state.Gs(z, labels, truncation_psi=1, noise_mode="const"))
+        self._draws = {}
 
     def start(self):
         """The first sheets: real pictures, and what the untrained network draws."""
@@ -46,7 +46,7 @@ class Report:
             self.sums[name] = self.sums.get(name, 0.0) + value
             self.counts[name] = self.counts.get(name, 0) + 1
 
-    def tick(self):
+    def tick(self, stage):
         """The line of a tick, as the original prints it, and the scalars."""
         progress, now = self.state.progress, time.perf_counter()
         seconds = now - self.tick_started
@@ -55,8 +55,8 @@ class Report:
         self.sums, self.counts = {}, {}
         memory = _peak_memory_gb()
         self.log(
-            f"tick {progress.tick:<5d} kimg {progress.cur_nimg / 1000:<8.1f} lod {0:<5.2f} "
-            f"minibatch {self.config.minibatch_size:<4d} time {files.format_time(progress.seconds):<12s} "
+            f"tick {progress.tick:<5d} kimg {progress.cur_nimg / 1000:<8.1f} lod {stage.lod:<5.2f} "
+            f"minibatch {stage.minibatch_size:<4d} time {files.format_time(progress.seconds):<12s} "
             f"sec/tick {seconds:<7.1f} sec/kimg {seconds / kimg:<7.2f} maintenance {self.maintenance_seconds:<6.1f} "
             f"{'gpumem' if memory[1] else 'mem'} {memory[0]:.1f}"
             + "".join(f" {name} {means[name]:.3f}" for name in ("G_loss", "D_loss") if name in means)
@@ -67,6 +67,7 @@ class Report:
                 tf.summary.scalar(f"Loss/{name}", value)
             tf.summary.scalar("Progress/kimg", progress.cur_nimg / 1000)
             tf.summary.scalar("Progress/tick", progress.tick)
+            tf.summary.scalar("Progress/lod", stage.lod)
             tf.summary.scalar("Progress/skipped_updates", progress.skipped)
             tf.summary.scalar("Timing/sec_per_kimg", seconds / kimg)
             tf.summary.scalar("Timing/maintenance_sec", self.maintenance_seconds)
@@ -82,15 +83,27 @@ class Report:
         """A sheet of what Gs draws from the run's fixed latents, untruncated."""
         if self.labels is None:
             self.labels = self._first_reals()[1].numpy()
+        draw = self._draw_at(self.state.progress.lod or 0.0)
         count, batch = len(self.latents), min(len(self.latents), max(self.config.minibatch_gpu, 4))
         pictures = []
         for start in range(0, count, batch):
             at = np.arange(start, start + batch) % count  # the last batch is filled up from the front
-            pictures.append(self._draw(tf.constant(self.latents[at]), tf.constant(self.labels[at])).numpy())
+            pictures.append(draw(tf.constant(self.latents[at]), tf.constant(self.labels[at])).numpy())
         sheet = images.make_grid(images.to_uint8(np.concatenate(pictures)[:count], "nearest"), self.columns)
         images.save_png(os.path.join(self.run_dir, name), sheet)
         with self.writer.as_default(step=self.state.progress.cur_nimg):
             tf.summary.image("fakes", sheet[None])
+
+    def _draw_at(self, lod):
+        """What draws pictures at a level of detail; traced for the last one only."""
+        if lod not in self._draws:
+            grown = {"lod": lod} if self.state.Gs.grows else {}
+            self._draws = {
+                lod: tf.function(
+                    lambda z, labels: self.state.Gs(z, labels, truncation_psi=1, noise_mode="const", **grown)
+                )
+            }
+        return self._draws[lod]
 
     def save_networks(self, name):
         """(G, D, Gs) as a legacy pickle."""

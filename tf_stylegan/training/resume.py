@@ -66,15 +66,30 @@ def load_config(run_dir):
 
 
 def merge_options(saved, given):
-    """Options of the saved run with those the user gave anew; UserError for one that would make it another run."""
+    """Options of a saved run with those the user gave anew.
+
+    What the saved run had settled for itself is kept: with another number of GPUs, the minibatch stays what it was.
+
+    Args:
+        saved: TrainingConfig of the run.
+        given: dict of the options the user gave.
+    Returns:
+        Options.
+    Raises:
+        UserError: for an option that would make it another run.
+    """
+    settled = {name: saved.G_kwargs[name] for name in ("fmap_base", "resolution")} | {"gamma": saved.loss.gamma}
+    if not saved.growing:
+        settled["minibatch_size"] = saved.minibatch_size
+    options = dataclasses.replace(saved.options, **settled)
     for name, value in given.items():
-        if name not in _FREE and getattr(saved, name) != value:
+        if name not in _FREE and getattr(options, name) != value:
             option = f"--{name.replace('_', '-')}"
             raise UserError(
-                f"{option}={value}, but the run to resume has {option}={getattr(saved, name)}; "
+                f"{option}={value}, but the run to resume has {option}={getattr(options, name)}; "
                 "leave the option out to go on, or leave --resume out to start anew"
             )
-    return dataclasses.replace(saved, **given)
+    return dataclasses.replace(options, **given)
 
 
 def restore_newest(state, run_dir, log):

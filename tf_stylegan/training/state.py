@@ -26,6 +26,7 @@ class Progress:
     step: int = 0  # steps taken; decides when to regularise
     tick: int = 0
     tick_start_nimg: int = 0
+    lod: float | None = None  # level of detail of the last step; None before the first
     skipped: int = 0  # updates skipped because something was not finite
     skipped_in_row: dict = dataclasses.field(default_factory=dict)  # of each kind of step
     seconds: float = 0.0  # trained, over all sessions
@@ -42,9 +43,9 @@ class TrainState:
     def __init__(self, config, strategy):
         self.progress = Progress()
         with strategy.scope():
-            self.G = build_network("G_main", name="G", **config.G_kwargs)
-            self.D = build_network("D_stylegan2", name="D", **config.D_kwargs)
-            self.Gs = build_network("G_main", name="Gs", **config.G_kwargs)
+            self.G = build_network(config.G_func, name="G", **config.G_kwargs)
+            self.D = build_network(config.D_func, name="D", **config.D_kwargs)
+            self.Gs = build_network(config.G_func, name="Gs", **config.G_kwargs)
             self.average = MovingAverage(self.G, self.Gs)
             self.pl_mean = tf.Variable(0.0, trainable=False, aggregation=tf.VariableAggregation.MEAN)
             self.G_optimizer = _make_adam(self.G, config, config.G_reg_interval)
@@ -60,6 +61,13 @@ class TrainState:
         for name, optimizer in (("G_adam", self.G_optimizer), ("D_adam", self.D_optimizer)):
             found.update({f"{name}/{key}": v for key, v in optimizer.state().items()})
         return found
+
+    def set_lod(self, lod):
+        """Puts the level of detail into the networks, for their snapshots; the steps are told theirs."""
+        for network in (self.G, self.D, self.Gs):
+            for v in network.variables:
+                if v.path.rsplit("/", 1)[-1] == "lod":
+                    v.assign(lod)
 
     def save(self, path):
         """Writes a checkpoint atomically: a NumPy archive of all variables and the counters."""

@@ -10,9 +10,11 @@ import math
 import tensorflow as tf
 
 from tf_stylegan.data.pipeline import process_reals
+from tf_stylegan.networks.growing import Lod
 from tf_stylegan.ops import random
 from tf_stylegan.training import penalties
 from tf_stylegan.training.losses import D_LOSSES, G_LOSSES
+from tf_stylegan.training.schedule import layers_come_in, lazy_factor, stage_at
 
 KINDS = ("G", "G_reg", "D", "D_reg")
 
@@ -55,14 +57,33 @@ class TrainStep:
         self.config, self.state, self.strategy, self.make_draws = config, state, strategy, make_draws
         self._functions = {}
         self._sums = {}
-        if config.rounds > 1:
-            with strategy.scope():
-                local = {
-                    "trainable": False,
-                    "synchronization": tf.VariableSynchronization.ON_READ,
-                    "aggregation": tf.VariableAggregation.SUM,
-                }
-                for name, optimizer in (("G", state.G_optimizer), ("D", state.D_optimizer)):
+        self.set_stage(stage_at(config, state.progress.cur_nimg if state else 0))
+
+    def set_stage(self, stage):
+        """Makes the steps to come those of a `schedule.Stage`; where other layers come in, Adam starts afresh."""
+        self.stage = stage
+        if self.state is None:
+            return
+        config, progress = self.config, self.state.progress
+        optimizers = [(self.state.G_optimizer, config.G_reg_interval), (self.state.D_optimizer, config.D_reg_interval)]
+        for optimizer, interval in optimizers:
+            factor = lazy_factor(interval) if config.lazy_regularization else 1.0
+            optimizer.learning_rate.assign(stage.learning_rate * factor)
+        if config.growing:
+            if progress.lod is not None and layers_come_in(progress.lod, stage.lod):
+                for optimizer, _ in optimizers:
+                    optimizer.reset()
+            if progress.lod != stage.lod:
+                self.state.set_lod(stage.lod)
+            progress.lod = stage.lod
+        if stage.rounds > 1 and not self._sums:
+            local = {
+                "trainable": False,
+                "synchronization": tf.VariableSynchronization.ON_READ,
+                "aggregation": tf.VariableAggregation.SUM,
+            }
+            with self.strategy.scope():
+                for name, (optimizer, _) in zip("GD", optimizers):
                     self._sums[name] = [tf.Variable(tf.zeros_like(v), **local) for v in optimizer.variables]
 
     def run(self, kind, seed, labels, images=None):
@@ -77,27 +98,30 @@ class TrainStep:
         Returns:
             dict of scalar tensors: the losses' means, and "finite": whether the update was taken.
         """
-        rounds = self.config.rounds
+        rounds = self.stage.rounds
         size = labels.shape[0] // rounds
         found = []
         for i in range(rounds):
             part = slice(i * size, (i + 1) * size)
-            args = [tf.constant(seed, tf.int32), tf.constant(i), self._deal(labels[part])]
+            args = [tf.constant(seed, tf.int32), tf.constant(i), self._fraction(), self._deal(labels[part])]
             if images is not None:
                 args.append(self._deal(images[part]))
             found.append(self._function(kind, last=i == rounds - 1)(*args))
         means = {name: tf.add_n([stats[name] for stats in found]) / rounds for name in found[0]}
         return {**found[-1], **means}  # "finite" comes with the last round
 
-    @tf.function
     def update_average(self):
         """Moves Gs towards G."""
-        self.state.average.update(self.strategy, self.config.ema_beta)
+        self._update_average(tf.constant(self.stage.ema_beta))
+
+    @tf.function
+    def _update_average(self, beta):
+        self.state.average.update(self.strategy, beta)
 
     def path_length_batch(self):
         """Size of the batch for "G_reg": all rounds and replicas, at least one sample each."""
-        per_replica = max(self.config.minibatch_gpu // self.config.loss.pl_minibatch_shrink, 1)
-        return per_replica * self.strategy.num_replicas_in_sync * self.config.rounds
+        per_replica = max(self.stage.minibatch_gpu // self.config.loss.pl_minibatch_shrink, 1)
+        return per_replica * self.strategy.num_replicas_in_sync * self.stage.rounds
 
     def _deal(self, batch):
         count = self.strategy.num_replicas_in_sync
@@ -108,16 +132,23 @@ class TrainStep:
         )
 
     def _function(self, kind, last):
-        if (kind, last) not in self._functions:
+        """The graph of one kind of step; one for every whole level of detail, fading or not."""
+        key = kind, last, self.stage.rounds, math.floor(self.stage.lod), self.stage.lod % 1 != 0
+        if key not in self._functions:
             # A partial, since TensorFlow takes functions of one source line for one function traced too often.
-            self._functions[kind, last] = tf.function(functools.partial(self._all_replicas_step, kind, last))
-        return self._functions[kind, last]
+            self._functions[key] = tf.function(functools.partial(self._all_replicas_step, *key))
+        return self._functions[key]
 
-    def _all_replicas_step(self, kind, last, seed, round_number, *data):
-        stats = self.strategy.run(self._replica_step, args=(kind, last, seed, round_number, *data))
+    def _fraction(self):
+        return tf.constant(self.stage.lod % 1, tf.float32)
+
+    def _all_replicas_step(self, kind, last, rounds, floor, fades, seed, round_number, fraction, *data):
+        lod = Lod(floor, fraction if fades else 0.0) if self.config.growing else None
+        args = (kind, last, rounds, lod, seed, round_number, *data)
+        stats = self.strategy.run(self._replica_step, args=args)
         return {name: self.strategy.reduce("MEAN", value, axis=None) for name, value in stats.items()}
 
-    def _replica_step(self, kind, last, seed, round_number, labels, images=None):
+    def _replica_step(self, kind, last, rounds, lod, seed, round_number, labels, images=None):
         context = tf.distribute.get_replica_context()
         count = context.num_replicas_in_sync
         source = random.Source(seed, context.replica_id_in_sync_group, count)
@@ -126,19 +157,19 @@ class TrainStep:
         optimizer = self.state.G_optimizer if name == "G" else self.state.D_optimizer
         if images is not None and images.dtype == tf.uint8:
             mirror = draws.source("mirror") if self.config.options.mirror_augment else None
-            images = process_reals(images, mirror)
+            images = process_reals(images, mirror, lod.fraction if lod else 0.0)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(optimizer.variables)
-            loss, stats = self._losses(kind, draws, labels, images)
+            loss, stats = self._losses(kind, draws, lod, labels, images)
             # Gradients are summed over replicas and rounds, so each contributes its part of the mean.
-            loss /= count * self.config.rounds
+            loss /= count * rounds
         grads = tape.gradient(loss, optimizer.variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-        if self._sums:
+        if rounds > 1:
             for total, grad in zip(self._sums[name], grads):
                 total.assign_add(grad)
         if not last:
             return stats
-        if self._sums:
+        if rounds > 1:
             grads = [tf.identity(total.read_value()) for total in self._sums[name]]
             for total in self._sums[name]:
                 total.assign(tf.zeros_like(total.read_value()))
@@ -149,46 +180,52 @@ class TrainStep:
         optimizer.apply(grads, finite)
         return {**stats, "finite": tf.cast(finite, tf.float32)}
 
-    def _losses(self, kind, draws, labels, images):
+    def _losses(self, kind, draws, lod, labels, images):
         """(scalar loss of this replica, dict of statistics) of one kind of step."""
         config, lazy = self.config, self.config.lazy_regularization
         if kind == "G":
-            loss, stats = self._g_main(draws, labels)
+            loss, stats = self._g_main(draws, lod, labels)
             if not lazy and config.loss.g_penalty:
-                penalty, more = self._g_penalty(draws, labels)
+                penalty, more = self._g_penalty(draws, lod, labels)
                 loss, stats = loss + penalty, {**stats, **more}
             return loss, stats
         if kind == "G_reg":
-            loss, stats = self._g_penalty(draws, labels)
+            loss, stats = self._g_penalty(draws, lod, labels)
             return loss * config.G_reg_interval, stats
         if kind == "D":
-            loss, stats = self._d_main(draws, labels, images)
+            loss, stats = self._d_main(draws, lod, labels, images)
             if not lazy and config.loss.d_penalty:
-                penalty, more = self._d_penalty(draws, labels, images)
+                penalty, more = self._d_penalty(draws, lod, labels, images)
                 loss, stats = loss + penalty, {**stats, **more}
             return loss, stats
-        loss, stats = self._d_penalty(draws, labels, images)
+        loss, stats = self._d_penalty(draws, lod, labels, images)
         return loss * config.D_reg_interval, stats
 
-    def _fakes(self, draws, labels):
+    def _fakes(self, draws, lod, labels):
         G = self.state.G
         latents = draws.normal("latents", [labels.shape[0], G.latent_size])
-        dlatents = G.training_dlatents(latents, labels, draws.source("dlatents"))
-        return G.synthesis(dlatents, seed=draws.source("synthesis"))
+        dlatents = G.training_dlatents(latents, labels, draws.source("dlatents"), lod)
+        return G.synthesize(dlatents, seed=draws.source("synthesis"), lod=lod, full_size=False)
 
-    def _g_main(self, draws, labels):
-        scores = self.state.D(self._fakes(draws, labels), labels)
+    def _scores(self, images, labels, lod):
+        D = self.state.D
+        return D(images, labels, lod=lod) if D.grows else D(images, labels)
+
+    def _g_main(self, draws, lod, labels):
+        scores = self._scores(self._fakes(draws, lod, labels), labels, lod)
         loss = tf.reduce_mean(G_LOSSES[self.config.loss.g_loss](scores))
         return loss, {"G_loss": loss}
 
-    def _g_penalty(self, draws, labels):
+    def _g_penalty(self, draws, lod, labels):
         """Path-length regularisation (StyleGAN2, section 3.2)."""
         G, settings, pl_mean = self.state.G, self.config.loss, self.state.pl_mean
         latents = draws.normal("latents", [labels.shape[0], G.latent_size])
         with tf.GradientTape(watch_accessed_variables=False) as tape:
-            dlatents = G.training_dlatents(latents, labels, draws.source("dlatents"))
+            dlatents = G.training_dlatents(latents, labels, draws.source("dlatents"), lod)
             tape.watch(dlatents)
-            images = G.synthesis(dlatents, seed=draws.source("synthesis"))
+            # At a level of detail the pictures are small. Noise for enlarged ones would add up over repeated pixels to
+            # the very distribution that noise of the small size has, divided by the root of the small size.
+            images = G.synthesize(dlatents, seed=draws.source("synthesis"), lod=lod, full_size=False)
             noise = draws.normal("noise", images.shape) / math.sqrt(images.shape[1] * images.shape[2])
             product = tf.reduce_sum(images * noise)
         lengths = penalties.path_lengths(tape.gradient(product, dlatents))
@@ -200,26 +237,26 @@ class TrainStep:
         penalty = tf.reduce_mean(tf.square(lengths - mean)) * settings.pl_weight
         return penalty, {"G_reg": penalty, "pl_mean": mean}
 
-    def _d_main(self, draws, labels, reals):
-        D, settings = self.state.D, self.config.loss
-        fake_scores = D(self._fakes(draws, labels), labels)
-        real_scores = D(reals, labels)
+    def _d_main(self, draws, lod, labels, reals):
+        settings = self.config.loss
+        fake_scores = self._scores(self._fakes(draws, lod, labels), labels, lod)
+        real_scores = self._scores(reals, labels, lod)
         more = {"epsilon": settings.wgan_epsilon} if settings.d_loss == "wgan" else {}
         loss = tf.reduce_mean(D_LOSSES[settings.d_loss](real_scores, fake_scores, **more))
         scores = {"scores_real": tf.reduce_mean(real_scores), "scores_fake": tf.reduce_mean(fake_scores)}
         return loss, {"D_loss": loss, **scores}
 
-    def _d_penalty(self, draws, labels, reals):
+    def _d_penalty(self, draws, lod, labels, reals):
         settings = self.config.loss
         images = reals
         if settings.d_penalty in ("r2", "wgan_gp"):
-            images = self._fakes(draws, labels)
+            images = self._fakes(draws, lod, labels)
         if settings.d_penalty == "wgan_gp":
             mix = draws.uniform("mixing", [labels.shape[0], 1, 1, 1])
             images = reals + (images - reals) * mix
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(images)
-            scores = tf.reduce_sum(self.state.D(images, labels))
+            scores = tf.reduce_sum(self._scores(images, labels, lod))
         gradients = tape.gradient(scores, images)
         if settings.d_penalty == "wgan_gp":
             penalty = penalties.wgan_gp(gradients, settings.wgan_lambda, settings.wgan_target)
