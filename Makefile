@@ -4,10 +4,10 @@ PYTHON ?= python3
 VENV ?= .venv
 
 # make train
-KIMG ?= 45
+KIMG ?= 60
 TICK_KIMG ?= 5
-IMAGE_TICKS ?= 1
-NETWORK_TICKS ?= 3
+IMAGE_TICKS ?= 2
+NETWORK_TICKS ?= 4
 TRAIN_FLAGS ?=
 
 # make test

@@ -173,7 +173,7 @@ def check_events(story, run):
     events.Reload()
     tags = set(events.Tags()["tensors"])
     losses = {f"Loss/{n}" for n in ("G_loss", "D_loss", "G_reg", "D_reg", "pl_mean", "scores_real", "scores_fake")}
-    others = {"Progress/kimg", "Progress/tick", "Progress/skipped_updates", "Timing/sec_per_kimg"}
+    others = {"Progress/kimg", "Progress/lod", "Progress/tick", "Progress/skipped_updates", "Timing/sec_per_kimg"}
     assert losses | others | {"reals", "fakes", "Timing/maintenance_sec", "Resources/peak_memory_gb"} == tags
     steps = [event.step for event in events.Tensors("Progress/tick")]
     assert steps == [TICK * (i + 1) for i in range(TICKS)]
