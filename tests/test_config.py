@@ -5,13 +5,12 @@ import json
 import math
 
 import pytest
-import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tf_stylegan.config import PRESETS, TICK_KIMG, Options, from_json, resolve
 from tf_stylegan.errors import UserError
-from tf_stylegan.training.step import TrainStep
+from tf_stylegan.training.schedule import stage_at
 
 ARCHITECTURES = ("orig", "skip", "resnet")
 
@@ -165,7 +164,7 @@ def test_a_size_that_can_be_dealt_always_works(size, gpus):
 @pytest.mark.parametrize("gpu, expected", [(1, 1), (2, 1), (3, 1), (4, 2), (8, 4)])
 def test_path_length_takes_half_a_batch_and_never_none(gpu, expected):
     config = configure(minibatch_size=gpu, minibatch_gpu=gpu)
-    assert TrainStep(config, None, tf.distribute.get_strategy()).path_length_batch() == expected
+    assert stage_at(config, 0).path_length_batch == expected
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from tf_stylegan import images
 from tf_stylegan.errors import UserError
+from tf_stylegan.networks.generator import Generator
 
 NOISE_MODES = ("seed", "const", "random", "none")
 
@@ -42,13 +43,12 @@ def seed_inputs(Gs, seed):
     """What run_generator.py of NVlabs/stylegan2 draws for a seed: latents first, then every noise map in order.
 
     Returns:
-        (latents `[1, latent_size]`, list of noise maps `[1, r, r, 1]`), float32.
+        (latents `[1, latent_size]`, list of noise maps `[1, r, r, 1]`), float32; no maps for a ProGAN.
     """
     rnd = np.random.RandomState(seed)
     latents = rnd.randn(1, Gs.latent_size).astype(np.float32)
-    maps = [
-        rnd.randn(*v.shape).astype(np.float32) for v in Gs.synthesis.noise
-    ]  # one channel: NCHW draws are NHWC draws
+    stored = Gs.synthesis.noise if isinstance(Gs, Generator) else []
+    maps = [rnd.randn(*v.shape).astype(np.float32) for v in stored]  # one channel: NCHW draws are NHWC draws
     return latents, maps
 
 
@@ -56,7 +56,7 @@ def seed_images(Gs, seeds, truncation_psi=None, truncation_cutoff=None, noise_mo
     """Draws one picture per seed.
 
     Args:
-        Gs: Generator.
+        Gs: Generator, or GeneratorProGAN, which has neither truncation nor noise.
         seeds: list of integers in 0 … 2^32 − 1.
         truncation_psi, truncation_cutoff: as `Generator.call`.
         noise_mode: "seed": the noise belongs to the seed, as in the original's run_generator.py; "const": the stored
@@ -73,6 +73,8 @@ def seed_images(Gs, seeds, truncation_psi=None, truncation_cutoff=None, noise_mo
 
     @tf.function
     def draw(latents, noise):
+        if not isinstance(Gs, Generator):
+            return Gs(latents, labels)
         w = Gs.truncate(Gs.mapping(latents, labels), truncation_psi, truncation_cutoff)
         return Gs.synthesize(w, noise_mode=mode, noise=noise)
 

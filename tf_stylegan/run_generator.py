@@ -1,5 +1,6 @@
 """`python -m tf_stylegan.run_generator generate-images`: pictures from a trained network (F6)."""
 
+import math
 import os
 import sys
 
@@ -7,6 +8,14 @@ from absl import app
 from absl.flags import argparse_flags
 
 from tf_stylegan import cli, files
+
+
+def finite(text):
+    """A number that is neither NaN nor infinite."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError
+    return number
 
 
 def parse_args(argv):
@@ -18,7 +27,7 @@ def parse_args(argv):
     )
     images.add_argument("--seeds", required=True, metavar="LIST", help="for example 0,1,66-70")
     images.add_argument(
-        "--truncation-psi", type=float, metavar="PSI", help="1 is no truncation; default: the network's own (0.5)"
+        "--truncation-psi", type=finite, metavar="PSI", help="1 is no truncation; default: the network's own (0.5)"
     )
     images.add_argument("--truncation-cutoff", type=int, metavar="N", help="truncate only the first N styles")
     images.add_argument("--class", dest="class_index", type=int, metavar="N", help="class of a conditional network")
@@ -38,17 +47,17 @@ def parse_args(argv):
 
 
 def generate_images(args):
-    from tf_stylegan import generate, images  # after parsing: --help need not wait for TensorFlow
-    from tf_stylegan.errors import UserError
-    from tf_stylegan.legacy.networks import load_networks
-    from tf_stylegan.networks.generator import Generator
+    from tf_stylegan.legacy import pickle_io
+
+    pickle_io.read(args.network)  # a look at the file takes no time; TensorFlow, needed from here on, takes seconds
+    from tf_stylegan import generate, images
+    from tf_stylegan.legacy.networks import load_generator
 
     seeds = generate.parse_seeds(args.seeds)
-    networks = load_networks(args.network)
-    Gs = networks[-1]
-    if not isinstance(Gs, Generator):
-        raise UserError(f"{args.network} holds no generator, only {', '.join(network.name for network in networks)}")
+    Gs = load_generator(args.network)
     generate.class_labels(Gs, args.class_index, 1)  # complain before a folder is made
+    if Gs.label_size and args.class_index is None:
+        print(f"Note: this network has {Gs.label_size} classes; choose one with --class.")
     folder = args.outdir or files.make_run_dir(args.result_dir, "generate-images")
     files.make_dir(folder)
     pictures = []

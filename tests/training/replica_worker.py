@@ -37,7 +37,7 @@ def iterate(strategy, minibatch, minibatch_gpu, iterations, initial):
         labels, other = random_labels(config, minibatch, seed=i), random_labels(config, minibatch, seed=100 + i)
         found = {
             "G": steps.run("G", seed, other),
-            "G_reg": steps.run("G_reg", seed, other[: steps.path_length_batch()]),
+            "G_reg": steps.run("G_reg", seed, other[: steps.stage.path_length_batch]),
         }
         steps.update_average()
         found["D"] = steps.run("D", seed, labels, images)

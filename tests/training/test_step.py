@@ -26,7 +26,7 @@ class Bench:
 
     def run(self, kind, images=None, seed=SEED):
         """Statistics of one step as floats."""
-        labels = self.labels[: self.steps.path_length_batch()] if kind == "G_reg" else self.labels
+        labels = self.labels[: self.steps.stage.path_length_batch] if kind == "G_reg" else self.labels
         if kind in ("D", "D_reg"):
             stats = self.steps.run(kind, seed, labels, self.images if images is None else images)
         else:

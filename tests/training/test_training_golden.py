@@ -118,7 +118,7 @@ def test_recorded_run(name, tolerance):
 
     def run(kind, iteration, **kwargs):
         draws.feed(kind, recorded_draws(data, iteration, kind))
-        size = steps.path_length_batch() if kind == "G_reg" else len(labels)
+        size = steps.stage.path_length_batch if kind == "G_reg" else len(labels)
         stats = steps.run(kind, [0, 0], labels[:size], **kwargs)
         loss = kind if kind.endswith("reg") else f"{kind}_loss"
         assert stats["finite"] == 1

@@ -33,13 +33,28 @@ def load_networks(path):
     """Opens a network pickle without running anything that is in it.
 
     Args:
-        path: a `.pkl` of this project or of NVlabs/stylegan2, configs e and f.
+        path: a `.pkl` of this project, of NVlabs/stylegan2 (configs a to f), of NVlabs/stylegan or of ProGAN.
     Returns:
         tuple of built Keras networks as the file has them, usually (G, D, Gs); draw with Gs, the moving average.
     Raises:
         UserError: the file cannot be read, is unsafe, damaged, or of a network this version does not know.
     """
     return tuple(network_from_record(record, path) for record in pickle_io.read(path))
+
+
+def load_generator(path):
+    """The generator to draw with: the last one in a network pickle, by custom the moving average Gs.
+
+    Returns:
+        the built Keras network; the others of the file are left alone.
+    Raises:
+        UserError: as `load_networks`, or there is no generator.
+    """
+    records = pickle_io.read(path)
+    generators = [record for record in records if record.func.rsplit(".", 1)[-1].startswith("G_")]
+    if not generators:
+        raise UserError(f"{path} holds no generator, only {', '.join(f'{r.name} ({r.func})' for r in records)}")
+    return network_from_record(generators[-1], path)
 
 
 def save_networks(path, networks):

@@ -138,7 +138,7 @@ class Loop:
         seed = [config.options.seed, progress.step]
         results = {"G": steps.run("G", seed, self._random_labels(stage.minibatch_size, 0))}
         if config.lazy_regularization and config.loss.g_penalty and regularise(progress.step, config.G_reg_interval):
-            results["G_reg"] = steps.run("G_reg", seed, self._random_labels(steps.path_length_batch(), 1))
+            results["G_reg"] = steps.run("G_reg", seed, self._random_labels(stage.path_length_batch, 1))
         steps.update_average()
         results["D"] = steps.run("D", seed, labels, images)
         if config.lazy_regularization and config.loss.d_penalty and regularise(progress.step, config.D_reg_interval):

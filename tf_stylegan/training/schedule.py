@@ -14,6 +14,7 @@ class Stage:
         lod: level of detail, 0 at full resolution.
         resolution: side in pixels of the pictures at `floor(lod)`.
         minibatch_size, minibatch_gpu, rounds: images per step; per replica and round; rounds of accumulation.
+        path_length_batch: images of a path-length step, all replicas and rounds; at least one each.
         learning_rate: before the factor of lazy regularisation.
         tick_kimg: length of a tick.
         ema_beta: decay of the moving average of G.
@@ -24,6 +25,7 @@ class Stage:
     minibatch_size: int
     minibatch_gpu: int
     rounds: int
+    path_length_batch: int
     learning_rate: float
     tick_kimg: float
     ema_beta: float
@@ -55,6 +57,7 @@ def stage_at(config, cur_nimg):
         minibatch_size=size,
         minibatch_gpu=gpu,
         rounds=size // (gpu * config.options.num_gpus),
+        path_length_batch=max(gpu // config.loss.pl_minibatch_shrink, 1) * (size // gpu),
         learning_rate=rate,
         tick_kimg=value("tick_kimg"),
         ema_beta=ema_beta(size, config.options.ema_kimg),

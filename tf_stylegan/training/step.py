@@ -17,8 +17,6 @@ from tf_stylegan.training.losses import D_LOSSES, G_LOSSES
 from tf_stylegan.training.schedule import layers_come_in, lazy_factor, stage_at
 
 KINDS = ("G", "G_reg", "D", "D_reg")
-
-
 PURPOSES = ("latents", "noise", "mixing", "dlatents", "synthesis", "mirror")
 
 
@@ -57,13 +55,11 @@ class TrainStep:
         self.config, self.state, self.strategy, self.make_draws = config, state, strategy, make_draws
         self._functions = {}
         self._sums = {}
-        self.set_stage(stage_at(config, state.progress.cur_nimg if state else 0))
+        self.set_stage(stage_at(config, state.progress.cur_nimg))
 
     def set_stage(self, stage):
         """Makes the steps to come those of a `schedule.Stage`; where other layers come in, Adam starts afresh."""
         self.stage = stage
-        if self.state is None:
-            return
         config, progress = self.config, self.state.progress
         optimizers = [(self.state.G_optimizer, config.G_reg_interval), (self.state.D_optimizer, config.D_reg_interval)]
         for optimizer, interval in optimizers:
@@ -117,11 +113,6 @@ class TrainStep:
     @tf.function
     def _update_average(self, beta):
         self.state.average.update(self.strategy, beta)
-
-    def path_length_batch(self):
-        """Size of the batch for "G_reg": all rounds and replicas, at least one sample each."""
-        per_replica = max(self.stage.minibatch_gpu // self.config.loss.pl_minibatch_shrink, 1)
-        return per_replica * self.strategy.num_replicas_in_sync * self.stage.rounds
 
     def _deal(self, batch):
         count = self.strategy.num_replicas_in_sync
