@@ -1,5 +1,6 @@
 """What every layer must do, whatever it computes: one call checks all of it."""
 
+import importlib
 import json
 
 import keras
@@ -16,7 +17,8 @@ def check_layer(cls, kwargs, inputs, output, weights):
         kwargs: arguments of its constructor, less `name`.
         inputs: shapes of the tensors that it is called with, batch included.
         output: shape of what it returns for them.
-        weights: dict from each weight's name to its shape, in the order of creation; all are trainable.
+        weights: dict from each weight's name (behind that of an inner layer, "Noise/weight") to its shape, in the order
+            of creation, inner layers last; all are trainable.
     Returns:
         (layer, input tensors, output), the weights being random numbers, none of them zero.
     """
@@ -40,7 +42,7 @@ def check_layer(cls, kwargs, inputs, output, weights):
 
 def check_weights(layer, weights):
     assert {v.path: tuple(v.shape) for v in layer.variables} == {f"tested/{k}": tuple(v) for k, v in weights.items()}
-    assert [v.name for v in layer.trainable_variables] == list(weights)
+    assert [v.path for v in layer.trainable_variables] == [f"tested/{k}" for k in weights]
     assert len(layer.variables) == len(weights), "two variables share a path"
 
 
@@ -81,3 +83,16 @@ def check_tracing(layer, tensors, y):
     model = keras.Model(symbols, layer(*symbols))
     assert model.output_shape == (None, *y.shape[1:])
     assert_close(model(tensors), y, 1e-6)
+
+
+def public_layers(module):
+    """The classes of `tf_stylegan.layers.<module>` that are layers and not only there to be derived from."""
+    module = importlib.import_module(f"tf_stylegan.layers.{module}")
+    return {
+        cls
+        for cls in vars(module).values()
+        if isinstance(cls, type)
+        and issubclass(cls, keras.layers.Layer)
+        and cls.__module__ == module.__name__
+        and cls.__name__ not in ("EqualizedLayer", "Epilogue")
+    }

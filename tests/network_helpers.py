@@ -36,3 +36,26 @@ def make_g(**keywords):
 
 def make_d(**keywords):
     return randomise(build_network("D_stylegan2", **{**SIZES, "name": "D", **keywords}))
+
+
+# The progressively grown networks: kind -> (generator's function, its keywords, discriminator's function).
+GROWING = {
+    "config-a": ("G_style", SMALL, "D_basic"),
+    "config-d": ("G_main", {**SMALL, "synthesis_func": "G_synthesis_stylegan_revised"}, "D_stylegan"),
+    "progan": ("G_paper", {**SIZES, "latent_size": 8}, "D_paper"),
+}
+
+
+def make_growing_g(kind, **keywords):
+    func, small, _ = GROWING[kind]
+    return randomise(build_network(func, **{"name": "G", **small, "num_channels": 3, **keywords}))
+
+
+def make_growing_d(kind, **keywords):
+    return randomise(build_network(GROWING[kind][2], **{"name": "D", **SIZES, "num_channels": 3, **keywords}))
+
+
+def draw(G, latents, labels=None, **kwargs):
+    """Pictures without truncation and randomness; ProGAN's generator knows neither."""
+    plain = {"noise_mode": "const", "truncation_psi": 1} if hasattr(G, "synthesis") else {}
+    return G(latents, labels, **{**plain, **kwargs})

@@ -1,6 +1,5 @@
 """Layers: the battery for each of them, then the closed forms of what they compute."""
 
-import importlib
 import math
 
 import keras
@@ -8,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from helpers import assert_close
-from layer_battery import check_layer
+from layer_battery import check_layer, public_layers
 
 from tf_stylegan.layers.core import Constant, Conv2D, Dense, MinibatchStddev, PixelNorm
 from tf_stylegan.layers.modulated import ModulatedConv2D, num_fmaps
@@ -84,15 +83,7 @@ def test_battery(case):
 
 @pytest.mark.parametrize("module", ["core", "modulated"])
 def test_no_layer_escapes_the_battery(module):
-    module = importlib.import_module(f"tf_stylegan.layers.{module}")
-    public = {
-        cls
-        for cls in vars(module).values()
-        if isinstance(cls, type)
-        and issubclass(cls, keras.layers.Layer)
-        and cls.__module__ == module.__name__
-        and cls.__name__ != "EqualizedLayer"  # only there to be derived from
-    }
+    public = public_layers(module)
     assert public
     assert public <= {case[0] for case in BATTERY}
 

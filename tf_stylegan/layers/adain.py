@@ -9,6 +9,7 @@ import math
 import keras
 import tensorflow as tf
 
+from tf_stylegan.errors import UserError
 from tf_stylegan.layers.core import Dense, EqualizedLayer, serializable
 from tf_stylegan.ops.conv import conv2d, fused_conv_downscale_2d, fused_upscale_conv_2d
 from tf_stylegan.ops.upfirdn_2d import downsample_2d, filter_2d, upsample_2d
@@ -44,7 +45,7 @@ class Epilogue(EqualizedLayer):
         self.style_mod = None
 
     def build_epilogue(self, channels, dlatent_size):
-        self.bias = self.add_weight(name="bias", shape=[channels], initializer="zeros")
+        self.bias = self.add_weight(name="bias", shape=[channels], initializer="zeros") if self.use_bias else None
         if self.noise is not None:
             self.noise.build([None, None, None, channels])
         if self.use_styles:
@@ -124,6 +125,7 @@ class StyledConv2D(Epilogue):
 
     def __init__(self, fmaps, kernel=3, up=False, fused_scale="auto", blur_filter=None, **kwargs):
         super().__init__(**kwargs)
+        check_scaling(self.name, kernel, fused_scale)
         self.fmaps, self.kernel, self.up = fmaps, kernel, up
         self.fused_scale, self.blur_filter = fused_scale, blur_filter
 
@@ -155,6 +157,9 @@ class ScaledConv2D(EqualizedLayer):
 
     def __init__(self, fmaps, kernel=3, up=False, down=False, fused_scale="auto", blur_filter=None, **kwargs):
         super().__init__(**{"gain": math.sqrt(2), "act_gain": 1.0, **kwargs})
+        if up and down:
+            raise UserError(f"{self.name}: a layer can go up or down, not both")
+        check_scaling(self.name, kernel, fused_scale)
         self.fmaps, self.kernel, self.up, self.down = fmaps, kernel, up, down
         self.fused_scale, self.blur_filter = fused_scale, blur_filter
 
@@ -170,6 +175,13 @@ class ScaledConv2D(EqualizedLayer):
     def get_config(self):
         names = ["fmaps", "kernel", "up", "down", "fused_scale", "blur_filter"]
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+
+def check_scaling(name, kernel, fused_scale):
+    if kernel < 1 or kernel % 2 == 0:
+        raise UserError(f"{name}: kernel must be odd, got {kernel}")
+    if fused_scale not in (True, False, "auto"):
+        raise UserError(f"{name}: fused_scale must be True, False or 'auto', got {fused_scale!r}")
 
 
 def scaled_conv2d(x, w, up=False, down=False, fused_scale="auto"):

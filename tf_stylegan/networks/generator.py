@@ -1,6 +1,7 @@
 """The generator: mapping, truncation or style mixing, synthesis, and the running average of w (`G_main`)."""
 
 import inspect
+import math
 
 import tensorflow as tf
 
@@ -133,6 +134,10 @@ class Generator(Network):
         cutoff = self.truncation_cutoff if truncation_cutoff is None else truncation_cutoff
         if psi is None or (isinstance(psi, int | float) and psi == 1):
             return dlatents
+        if isinstance(psi, int | float) and not math.isfinite(psi):
+            raise UserError(f"truncation_psi must be a finite number, got {psi}")
+        if isinstance(cutoff, int) and cutoff < 0:
+            raise UserError(f"truncation_cutoff must be a number of styles, 0 or more, got {cutoff}")
         if cutoff is not None:
             psi = tf.where(tf.range(self.num_layers)[:, None] < cutoff, tf.cast(psi, tf.float32), 1.0)
         return self.dlatent_avg + (dlatents - self.dlatent_avg) * psi

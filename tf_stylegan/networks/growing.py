@@ -26,6 +26,9 @@ class Lod:
     def __init__(self, floor, fraction=0.0):
         self.floor, self.fraction = floor, fraction
 
+    def __str__(self):
+        return f"{self.floor} and a fraction" if tf.is_tensor(self.fraction) else f"{self.floor + self.fraction:g}"
+
     @property
     def fades(self):
         return tf.is_tensor(self.fraction) or self.fraction != 0
@@ -35,15 +38,22 @@ class Lod:
         """A Lod from a number, a Lod, or None: the value that a network's `lod` variable has when a graph is traced.
 
         Raises:
-            UserError: for a lod below 0 or above `highest` (4x4 pixels).
+            UserError: for a lod below 0 or above `highest` (4x4 pixels), or a tensor of a graph that is being traced.
         """
+        if lod is None:
+            with tf.init_scope():
+                lod = float(variable.numpy())
         if not isinstance(lod, Lod):
-            if lod is None:
-                with tf.init_scope():
-                    lod = float(variable.numpy())
-            lod = cls(math.floor(lod), float(lod) - math.floor(lod))
-        if highest is not None and not 0 <= lod.floor + (1 if lod.fades else 0) <= highest:
-            raise UserError(f"lod {lod.floor} and above is out of range: 0 … {highest} for this resolution")
+            try:
+                number = float(lod)
+            except TypeError as error:
+                raise UserError("lod must be a number; in a graph, growing.Lod(whole part, fraction)") from error
+            if not math.isfinite(number):
+                raise UserError(f"lod must be a finite number, got {number}")
+            lod = cls(math.floor(number), number - math.floor(number))
+        if lod.floor < 0 or (highest is not None and lod.floor + lod.fades > highest):
+            span = "0 or more" if highest is None else f"from 0 to {highest} at this resolution"
+            raise UserError(f"lod must be {span}, got {lod}")
         return lod
 
 

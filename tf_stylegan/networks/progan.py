@@ -13,9 +13,9 @@ from tf_stylegan.errors import UserError
 from tf_stylegan.layers.adain import ScaledConv2D
 from tf_stylegan.layers.core import Dense, EqualizedLayer, MinibatchStddev, serializable
 from tf_stylegan.layers.modulated import num_fmaps
-from tf_stylegan.networks.base import Network, check_labels, check_resolution
+from tf_stylegan.networks.base import Network, check_choice, check_labels, check_resolution
 from tf_stylegan.networks.discriminator_stylegan import GrowingDiscriminator
-from tf_stylegan.networks.growing import Lod, grow_images
+from tf_stylegan.networks.growing import STRUCTURES, Lod, grow_images
 from tf_stylegan.ops.upfirdn_2d import downsample_2d, upsample_2d
 
 
@@ -104,6 +104,7 @@ class GeneratorProGAN(Network):
         name="G",
     ):
         super().__init__(locals())
+        check_choice("structure", structure or "auto", STRUCTURES)
         top = check_resolution(resolution)
         self.resolution, self.num_channels, self.label_size = resolution, num_channels, label_size
         self.latent_size = latent_size or num_fmaps(0, fmap_base, fmap_decay, 1, fmap_max)
