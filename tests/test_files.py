@@ -153,3 +153,31 @@ def test_log(tmp_path, capsys):
 )
 def test_format_time(seconds, text):
     assert files.format_time(seconds) == text
+
+
+def test_a_locked_folder_is_refused_until_it_is_free(tmp_path):
+    (tmp_path / "checkpoint.npz.tmp-123").write_text("half")
+    (tmp_path / "checkpoint.npz").write_text("whole")
+    with files.locked(tmp_path):
+        assert [name.name for name in tmp_path.iterdir()] == ["checkpoint.npz"]  # leftovers are gone
+        with pytest.raises(UserError, match="is in use by another process"), files.locked(tmp_path):
+            pass
+    with files.locked(tmp_path):
+        pass
+
+
+def test_a_folder_that_cannot_be_locked(tmp_path):
+    with pytest.raises(UserError, match="could not open the folder"), files.locked(tmp_path / "nowhere"):
+        pass
+
+
+def test_a_log_that_cannot_be_written_is_still_printed(capsys):
+    log = files.Log("/dev/full")
+    log("a line")
+    log.close()
+    assert capsys.readouterr().out == "a line\n"
+
+
+def test_a_log_that_cannot_be_opened(tmp_path):
+    with pytest.raises(UserError, match="could not write .*log.txt"):
+        files.Log(tmp_path / "nowhere" / "log.txt")

@@ -52,10 +52,19 @@ def test_seeds_that_are_none(text):
     assert f"--seeds={text}: " in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["5-3", "4294967296", "0-4294967296", "0-1000000"])
-def test_seeds_out_of_range(text):
-    with pytest.raises(UserError, match=f"--seeds=1,{text}: '{text}' must go upwards within 0 … 4294967295, a million"):
+@pytest.mark.parametrize(
+    "text, problem",
+    [
+        ("5-3", "'5-3' must go upwards, over a million seeds at most"),
+        ("0-1000000", "'0-1000000' must go upwards, over a million seeds at most"),
+        ("4294967296", "4294967296 is out of range; a seed is from 0 to 4294967295"),
+        ("0-4294967296", "4294967296 is out of range"),
+    ],
+)
+def test_seeds_out_of_range(text, problem):
+    with pytest.raises(UserError) as caught:
         generate.parse_seeds(f"1,{text}")
+    assert f"--seeds=1,{text}: {problem}" in str(caught.value)
 
 
 def test_labels_of_a_class():

@@ -1,5 +1,7 @@
 """What every command does with errors: one line and exit code 2 for the user's mistakes, a traceback for ours."""
 
+import contextlib
+import os
 import signal
 import sys
 
@@ -27,3 +29,23 @@ def run(function, *args, **kwargs):
         return 130
     finally:
         signal.signal(signal.SIGTERM, previous)
+
+
+def load_tensorflow():
+    """Imports TensorFlow without its greeting; call it before anything that imports it.
+
+    Its libraries tell of oneDNN and of missing GPUs before they look at any log level, which newcomers take for
+    errors. `TF_CPP_MIN_LOG_LEVEL=0` shows all of it. Errors are not hidden: they are raised, not printed.
+    """
+    if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2") == "0":
+        return
+    sys.stderr.flush()
+    with contextlib.ExitStack() as stack:
+        nowhere, stderr = os.open(os.devnull, os.O_WRONLY), os.dup(2)
+        stack.callback(os.close, nowhere)
+        stack.callback(os.close, stderr)
+        stack.callback(os.dup2, stderr, 2)
+        os.dup2(nowhere, 2)
+        import tensorflow as tf
+
+        tf.config.list_physical_devices()

@@ -147,6 +147,7 @@ class TrainingConfig:
     D_func: str = "D_stylegan2"
     lrate_rampup_kimg: float = 0.0
     growing: Growing | None = None
+    data_fingerprint: str = ""  # of the data set, see data.dataset.DatasetInfo; "" before it is known
     notes: tuple = ()  # what the user should know of how it was resolved
 
     @property
@@ -177,6 +178,8 @@ def resolve(options, resolution, num_channels, label_size):
     check_options(options)
     preset = PRESETS[options.config]
     minibatch_size, minibatch_gpu, notes = _minibatches(options, preset)
+    if not preset.grows and (options.lod_training_kimg, options.lod_transition_kimg) != (600, 600):
+        notes += (f"{options.config} does not grow: --lod-training-kimg and --lod-transition-kimg change nothing",)
     common = {
         "num_channels": num_channels,
         "resolution": resolution,
@@ -261,15 +264,11 @@ def check_options(options):
         value = getattr(options, name)
         if value is not None and not least <= value < 2**31:
             raise UserError(f"--{name.replace('_', '-')}={value}: must be at least {least} (and below 2^31)")
-    for name, least in (
-        ("total_kimg", ""),
-        ("tick_kimg", ""),
-        ("lod_training_kimg", "0 or "),
-        ("lod_transition_kimg", "0 or "),
-    ):
-        value = getattr(options, name)
-        if value is not None and not (math.isfinite(value) and (value > 0 or (least and value == 0))):
-            raise UserError(f"--{name.replace('_', '-')}={value}: must be {least}above 0")
+    for name in ("total_kimg", "tick_kimg", "lod_training_kimg", "lod_transition_kimg"):
+        value, zero = getattr(options, name), name.startswith("lod")  # phases may be of no length
+        if value is not None and not (math.isfinite(value) and (value > 0 or (zero and value == 0))):
+            wanted = "a finite number, 0 or more" if zero else "a finite number above 0"
+            raise UserError(f"--{name.replace('_', '-')}={value}: must be {wanted}")
 
 
 def _minibatches(options, preset):

@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime
+import fcntl
 import os
 import re
 import sys
@@ -78,11 +79,46 @@ def run_dirs(result_dir):
     return [path for path in paths if os.path.isdir(path)]
 
 
+@contextlib.contextmanager
+def locked(folder):
+    """Keeps other processes out of a folder for as long as the block runs; the system frees it whatever happens.
+
+    What a process that was killed left half-written in there is removed.
+
+    Raises:
+        UserError: when another process holds the folder, or there is none.
+    """
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)  # of the folder itself: no lock file is left behind
+    except OSError as error:
+        raise UserError(f"could not open the folder {folder}: {error.strerror or error}") from error
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise UserError(f"{folder} is in use by another process; wait for it to end, or stop it") from error
+        for name in os.listdir(folder):
+            if re.search(r"\.tmp-\d+$", name):
+                with contextlib.suppress(OSError):
+                    os.unlink(os.path.join(folder, name))
+        yield
+    finally:
+        os.close(descriptor)
+
+
 class Log:
-    """Prints lines and appends them to `log.txt`; tqdm bars on the terminal are left whole."""
+    """Prints lines and appends them to `log.txt`; tqdm bars on the terminal are left whole.
+
+    A log that cannot be written any more is no reason to end a run: it is then only printed.
+    """
 
     def __init__(self, path=None):
-        self._file = open(path, "a", encoding="utf-8", buffering=1) if path else None  # noqa: SIM115 (closed in close)
+        self._file = None
+        if path:
+            try:
+                self._file = open(path, "a", encoding="utf-8", buffering=1)  # noqa: SIM115 (closed in close)
+            except OSError as error:
+                raise UserError(f"could not write {path}: {error.strerror or error}") from error
 
     def __call__(self, line=""):
         from tqdm import tqdm  # imported late: this module stays importable without it
@@ -90,11 +126,13 @@ class Log:
         tqdm.write(line, file=sys.stdout)
         sys.stdout.flush()
         if self._file:
-            self._file.write(f"{line}\n")
+            with contextlib.suppress(OSError):
+                self._file.write(f"{line}\n")
 
     def close(self):
         if self._file:
-            self._file.close()
+            with contextlib.suppress(OSError):
+                self._file.close()
             self._file = None
 
 

@@ -20,10 +20,10 @@ def parse_seeds(text):
         if not match:
             raise UserError(f"--seeds={text}: {part.strip()!r} is neither a number nor a range such as 66-70")
         first, last = int(match[1]), int(match[2] or match[1])
-        if last < first or last >= 2**32 or last - first >= 10**6:
-            raise UserError(
-                f"--seeds={text}: {part.strip()!r} must go upwards within 0 … {2**32 - 1}, a million at most"
-            )
+        if last >= 2**32:
+            raise UserError(f"--seeds={text}: {last} is out of range; a seed is from 0 to {2**32 - 1}")
+        if not 0 <= last - first < 10**6:
+            raise UserError(f"--seeds={text}: {part.strip()!r} must go upwards, over a million seeds at most")
         seeds.update(range(first, last + 1))
     return sorted(seeds)
 

@@ -1,4 +1,4 @@
-"""`python -m tf_stylegan.run_generator generate-images`: pictures from a trained network (F6)."""
+"""`python -m tf_stylegan.run_generator generate-images`: pictures from a trained network."""
 
 import math
 import os
@@ -27,7 +27,10 @@ def parse_args(argv):
     )
     images.add_argument("--seeds", required=True, metavar="LIST", help="for example 0,1,66-70")
     images.add_argument(
-        "--truncation-psi", type=finite, metavar="PSI", help="1 is no truncation; default: the network's own (0.5)"
+        "--truncation-psi",
+        type=finite,
+        metavar="PSI",
+        help="1 is no truncation; default: the network's own (StyleGAN2 0.5)",
     )
     images.add_argument("--truncation-cutoff", type=int, metavar="N", help="truncate only the first N styles")
     images.add_argument("--class", dest="class_index", type=int, metavar="N", help="class of a conditional network")
@@ -50,6 +53,7 @@ def generate_images(args):
     from tf_stylegan.legacy import pickle_io
 
     pickle_io.read(args.network)  # a look at the file takes no time; TensorFlow, needed from here on, takes seconds
+    cli.load_tensorflow()
     from tf_stylegan import generate, images
     from tf_stylegan.legacy.networks import load_generator
 
@@ -80,5 +84,4 @@ def main(args):
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     sys.exit(app.run(main, flags_parser=parse_args))

@@ -1,15 +1,14 @@
-"""`python -m tf_stylegan.run_training`: trains a network on a data set of TFRecords (F6)."""
+"""`python -m tf_stylegan.run_training`: trains a network on a data set of TFRecords."""
 
 import argparse
 import dataclasses
-import os
 import sys
 
 from absl import app, flags, logging
 from absl.flags import argparse_flags
 
 from tf_stylegan import cli
-from tf_stylegan.config import Options
+from tf_stylegan.config import Options, check_options
 from tf_stylegan.errors import UserError
 
 
@@ -67,7 +66,10 @@ def parse_args(argv):
             **kwargs,
         )
     parser.add_argument(
-        "--resume", metavar="PATH|latest", help="go on with a run: 'latest', its folder, or one of its checkpoints"
+        "--resume",
+        metavar="PATH|latest",
+        help="go on with a run: its folder, one of its checkpoints, or 'latest': the newest of the data set and config "
+        "that are given",
     )
     parser.add_argument("--dry-run", action="store_true", help="print the resolved configuration and stop")
     return parser.parse_args(argv[1:])
@@ -80,9 +82,13 @@ def run(args):
         raise UserError(f"--{missing[0].replace('_', '-')} is needed (or --resume to go on with a run)")
     if not flags.FLAGS["verbosity"].present:
         logging.set_verbosity(logging.WARNING)  # TensorFlow has much to say about its replicas
-    from tf_stylegan.training.loop import train  # after parsing: --help need not wait for TensorFlow
+    options = Options(**{"data_dir": "", "dataset": "", **given})
+    if not args.resume:
+        check_options(options)
+    cli.load_tensorflow()  # after parsing: --help need not wait for it
+    from tf_stylegan.training.loop import train
 
-    train(Options(**{"data_dir": "", "dataset": "", **given}), given, args.resume, args.dry_run)
+    train(options, given, args.resume, args.dry_run)
 
 
 def main(args):
@@ -90,5 +96,4 @@ def main(args):
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     sys.exit(app.run(main, flags_parser=parse_args))

@@ -107,6 +107,7 @@ def main(argv=None):
     # Nothing here computes: leave the GPUs to a training that may be running, and the terminal to the progress bar.
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    cli.load_tensorflow()
     from tf_stylegan.data import convert, inspect  # late: TensorFlow reads the above, and --help need not wait for it
 
     name = arguments.pop("command")

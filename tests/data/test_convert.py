@@ -1,6 +1,5 @@
-"""Folders of images -> data sets: every kind of image, every kind of bad input, labels, the commands."""
+"""Folders of images -> data sets: every kind of image, every kind of bad input, the commands."""
 
-import json
 import re
 import subprocess
 import sys
@@ -9,50 +8,19 @@ from pathlib import Path
 import numpy as np
 import PIL.Image
 import pytest
+from data.image_folders import class_folders, convert_folder, images_of, picture, refused
 from helpers import GOLDEN
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tf_stylegan import cli
-from tf_stylegan.data import convert, image_files, inspect, labels
+from tf_stylegan.data import convert, image_files, inspect
 from tf_stylegan.data.dataset import find_dataset
 from tf_stylegan.errors import UserError
 from tools import convert_tfrecords
 
 ROOT = Path(__file__).resolve().parents[2]
 RGB64 = GOLDEN / "tfrecords" / "rgb64"
-
-
-def picture(size=(8, 8), mode="RGB", seed=0):
-    pixels = np.random.RandomState(seed).randint(0, 256, [size[1], size[0], 3]).astype(np.uint8)
-    return PIL.Image.fromarray(pixels).convert(mode)
-
-
-@pytest.fixture
-def folder(tmp_path):
-    (tmp_path / "in").mkdir()
-    return tmp_path / "in"
-
-
-def convert_folder(folder, **options):
-    out = folder.parent / "out"
-    convert.create_from_images(out, folder, **options)
-    return find_dataset(out)
-
-
-def images_of(info):
-    return list(inspect.read_images(info.file_at(0)))
-
-
-def refused(folder, *parts, **options):
-    """The message of the UserError; checks its parts and that nothing was written."""
-    out = folder.parent / "out"
-    with pytest.raises(UserError) as caught:
-        convert.create_from_images(out, folder, **options)
-    message = str(caught.value)
-    assert re.search("(?s)" + ".*".join(re.escape(str(part)) for part in parts), message), message
-    assert not out.exists()
-    return message
 
 
 # Images
@@ -205,19 +173,61 @@ def test_sizes_that_do_not_fit_are_all_listed(folder):
 
 def test_not_square_alone_needs_only_a_crop(folder):
     picture((8, 16)).save(folder / "tall.png")
-    assert "--resize" not in refused(folder, "1 of 1 images", "--crop", "tall.png: 8x16 (not square)")
+    assert "--resize" not in refused(folder, "1 of 1 image ", "--crop", "tall.png: 8x16 (not square)")
+
+
+def cut(path):
+    """Leaves a picture its header and some of its pixels."""
+    path.write_bytes(path.read_bytes()[:3000])
 
 
 def test_damaged_images(folder, capsys):
     for number in range(4):
         picture((64, 64), seed=number).save(folder / f"{number}.png")
-    (folder / "1.png").write_bytes((folder / "1.png").read_bytes()[:3000])  # the header is sound
-    refused(folder, "1.png is damaged", "--skip-bad")
+    cut(folder / "1.png")
+    refused(folder, "1 of 4 images", "is damaged; replace it, or leave it out with --skip-bad", "  1.png: ")
     (folder / "2.jpg").write_bytes(b"junk")
-    refused(folder, "1 of 5 images", "damaged", "--skip-bad", "2.jpg: not readable as an image")
     info = convert_folder(folder, skip_bad=True, shuffle=False)
     np.testing.assert_array_equal(images_of(info), [np.asarray(picture((64, 64), seed=n)) for n in (0, 2, 3)])
-    assert "left out 2 damaged images: 2.jpg, 1.png" in capsys.readouterr().out
+    assert "left out 2 damaged images: 1.png, 2.jpg" in capsys.readouterr().out
+
+
+def test_all_damaged_images_are_in_one_message(folder):
+    for number in range(30):
+        picture((64, 64), seed=number).save(folder / f"{number:02d}.png")
+    for number in (3, 4, 17, 29):
+        cut(folder / f"{number:02d}.png")
+    (folder / "x.jpg").write_bytes(b"junk")  # the only one whose header tells
+    message = refused(folder, "5 of 31 images", "are damaged; replace them", "--skip-bad", "nothing was written", "\n")
+    assert [line.split(":")[0].strip() for line in message.split("\n")[1:]] == [
+        *("03.png", "04.png", "17.png", "29.png", "x.jpg")
+    ]
+    assert convert_folder(folder, skip_bad=True).num_images == 26
+
+
+def test_damaged_images_are_not_complained_about_for_their_size(folder, monkeypatch):
+    for number in range(3):
+        picture((64, 64), seed=number).save(folder / f"{number}.png")
+    picture((60, 80)).save(folder / "tall.png")
+    picture((60, 90)).save(folder / "cut.png")
+    cut(folder / "cut.png")
+    message = refused(folder, "1 of 4 images", "tall.png: 60x80", "and 1 of 5 images", "damaged", "  cut.png: ")
+    assert "cut.png: 60x90" not in message
+    assert "cut.png" not in refused(folder, "1 of 4 images", "tall.png", skip_bad=True)
+    monkeypatch.setattr(convert, "_MAX_LOOKS", 2)  # the odd ones are looked at first
+    refused(folder, "1 of 4 images", "tall.png: 60x80", "and 1 of 5 images", "damaged", "  cut.png: ")
+    (folder / "tall.png").unlink()
+    refused(folder, "1 of 4 images", "damaged", "cut.png: ")
+    assert convert_folder(folder, skip_bad=True).num_images == 3
+
+
+@pytest.mark.parametrize("options", [{}, {"skip_bad": True}])
+def test_only_damaged_images(folder, options):
+    (folder / "a.png").write_bytes(b"junk")
+    assert "--skip-bad" not in refused(folder, "1 of 1 image", "is damaged; replace it; nothing", **options)
+    picture((64, 64)).save(folder / "b.png")
+    cut(folder / "b.png")
+    assert "--skip-bad" not in refused(folder, "2 of 2 images", "a.png: ", "b.png: ", **options)
 
 
 def test_float_pixels_are_refused(folder):
@@ -228,8 +238,38 @@ def test_float_pixels_are_refused(folder):
 def test_nothing_to_convert(folder):
     refused(folder, "no images in", "(0 files)")
     (folder / "x.txt").touch()
-    refused(folder, "no images in", "(1 files)")
+    refused(folder, "no images in", "(1 file)")
     refused(folder / "nowhere", "image directory", "does not exist")
+    refused(folder / "x.txt", "image directory", "x.txt is a file; give the folder")
+
+
+@pytest.mark.parametrize("name", ["", "sub/out", "../link/out", "../in/../in/out"])
+def test_output_among_the_images(folder, name):
+    picture().save(folder / "x.png")
+    (folder.parent / "link").symlink_to(folder)
+    with pytest.raises(UserError, match=r"(is also|lies inside) the folder of images .*; write .* beside it$"):
+        convert.create_from_images(folder / name, folder)
+    assert [path.name for path in folder.iterdir()] == ["x.png"]
+    convert.create_from_images(folder.parent / "in-records", folder)  # the name alone does not matter
+
+
+@pytest.mark.parametrize("threads", [0, -1])
+def test_threads(folder, threads):
+    picture().save(folder / "x.png")
+    refused(folder, f"--threads must be at least 1, got {threads}", num_threads=threads)
+
+
+def test_one_image_is_not_plural(folder, capsys):
+    picture().save(folder / "x.png")
+    (folder / "x.txt").touch()
+    picture((64, 64)).save(folder / "y.png")
+    cut(folder / "y.png")
+    info = convert_folder(folder, skip_bad=True, resize=8)
+    inspect.extract(info.directory, str(folder.parent / "png"))
+    printed = capsys.readouterr().out
+    assert "ignored 1 file that is no image: x.txt" in printed and "left out 1 damaged image: y.png" in printed
+    assert f"1 image 8x8x3 in {folder.parent / 'out'}\n" in printed
+    assert f"1 image in {folder.parent / 'png'}\n" in printed
 
 
 def test_does_not_overwrite(folder):
@@ -255,91 +295,6 @@ def test_memory_does_not_grow_with_the_number_of_images():
             running.remove(number)
             assert number == 199 or len(running) < 9
     assert most <= 8
-
-
-# Labels
-
-
-def class_folders(folder):
-    for number, name in enumerate(["cat/1.png", "cat/2.png", "dog/deep/1.png"]):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        picture(seed=number).save(folder / name)
-
-
-def test_class_folders(folder, capsys):
-    class_folders(folder)
-    info = convert_folder(folder, class_folders=True, shuffle=False)
-    assert info.load_labels().tolist() == [[1, 0], [1, 0], [0, 1]]
-    assert "classes: 0 = cat, 1 = dog" in capsys.readouterr().out
-    picture().save(folder / "loose.png")
-    with pytest.raises(UserError, match=r"--class-folders: 1 images lie in no sub-folder \(loose.png\)"):
-        convert_folder(folder, class_folders=True, force=True)
-
-
-def test_labels_follow_the_shuffled_images(folder):
-    for number in range(20):
-        PIL.Image.new("L", (8, 8), number).save(folder / f"{number:02d}.png")
-    file = folder.parent / "labels.json"
-    file.write_text(json.dumps({f"{number:02d}.png": [number, 0.5] for number in range(20)}))
-    (folder / "03.png").write_bytes((folder / "03.png").read_bytes()[:45])  # and a damaged one drops out
-    info = convert_folder(folder, label_file=str(file), skip_bad=True)
-    shown = [int(image[0, 0, 0]) for image in images_of(info)]
-    assert sorted(shown) == [n for n in range(20) if n != 3] and shown != sorted(shown)
-    np.testing.assert_array_equal(info.load_labels(), [[n, 0.5] for n in shown])
-
-
-@pytest.mark.parametrize(
-    ("name", "text", "expected"),
-    [
-        ("a.json", '{"labels": [["x/1.png", 2], ["2.png", 0]]}', [[0, 0, 1], [1, 0, 0]]),
-        ("a.json", '{"./x\\\\1.png": 1, "2.png": 0}', [[0, 1], [1, 0]]),
-        ("a.json", '{"x/1.png": [0.25, 3], "2.png": [1, 2]}', [[0.25, 3], [1, 2]]),
-        ("a.csv", "path,label\r\nx/1.png,1\r\n2.png,0\r\n", [[0, 1], [1, 0]]),
-        ("a.csv", "\ufeffx/1.png,0.5\n\n2.png,1.0\n", [[0.5], [1]]),
-        ("a.csv", '2.png,3,4\n"x/1.png",1,2\n', [[1, 2], [3, 4]]),
-    ],
-)
-def test_label_files(tmp_path, name, text, expected):
-    (tmp_path / name).write_text(text, encoding="utf-8")
-    found = labels.from_file(str(tmp_path / name), ["x/1.png", "2.png"])
-    assert labels.to_array(list(found.values())).tolist() == expected
-
-
-@pytest.mark.parametrize(
-    ("name", "text", "message"),
-    [
-        (
-            "a.json",
-            '{"1.png": 0, "3.png": 1, "4.png": 1}',
-            r"1 of 2 images have no label \(2.png\); 2 labels are for no image",
-        ),
-        ("a.json", "[1, 2]", 'expected {"labels"'),
-        ("a.json", '{"labels": null}', 'expected {"labels"'),
-        ("a.json", '{"labels": [["1.png"]]}', r'must be a list of \["path", label\]'),
-        ("a.json", "{oops", "not readable as a label file"),
-        ("a.json", '{"1.png": "cat", "2.png": 0}', "label of 1.png must be a class number .* got 'cat'"),
-        ("a.json", '{"1.png": -1, "2.png": 0}', "got -1"),
-        ("a.json", '{"1.png": true, "2.png": 0}', "got True"),
-        ("a.json", '{"1.png": [NaN], "2.png": [0]}', r"got \[nan\]"),
-        ("a.json", '{"1.png": 1, "2.png": [0, 1]}', "must all be class numbers or .* got 2 numbers, class numbers"),
-        ("a.json", '{"1.png": [1], "2.png": [0, 1]}', "got 1 numbers, 2 numbers"),
-        ("a.json", '{"1.png": 9999999999, "2.png": 0}', "without large gaps"),
-        ("a.csv", "1.png,cat\n2.png,dog\n", "label of 1.png is no number: cat"),
-        ("a.csv", "1.png,1\n2.png,0\n1.png,0\n", "1.png has two labels, 1 and 0"),
-        ("a.csv", "1.png\n2.png,0\n", r"label of 1.png must be .* got \[\]"),
-    ],
-)
-def test_bad_label_files(folder, name, text, message):
-    picture().save(folder / "1.png")
-    picture().save(folder / "2.png")
-    (folder.parent / name).write_text(text)
-    assert re.search(message, refused(folder, label_file=str(folder.parent / name)))
-
-
-def test_label_file_missing_or_in_the_way(folder):
-    picture().save(folder / "1.png")
-    refused(folder, "nowhere.json", "not readable", label_file="nowhere.json")
-    refused(folder, "exclude each other", label_file="x.json", class_folders=True)
 
 
 # Digits, and looking at data sets
@@ -447,6 +402,8 @@ def test_command_line_error_is_one_line_and_code_2(folder):
     assert result.returncode == 2
     last = result.stderr.strip().split("\n")[-1]
     assert last.startswith("error: no record files") and "Traceback" not in result.stderr
+    result = command("create_from_images", folder.parent / "out", folder, "--threads=-1")
+    assert result.returncode == 2 and result.stderr.strip().endswith("got -1; leave it out for all cores")
 
 
 def test_help_needs_no_tensorflow():

@@ -270,13 +270,88 @@ def test_renamed_folder_and_missing_lower_resolutions(three):
 def test_nothing_there(tmp_path):
     with user_error("data directory", tmp_path / "nowhere", "does not exist", "--data-dir"):
         find_dataset(tmp_path / "nowhere", "x")
-    with user_error("no data set 'x'", "it is empty", "create_from_images"):
+    with user_error("no data set 'x'", "it has no folders", "create_from_images"):
         find_dataset(tmp_path, "x")
     (tmp_path / "y").mkdir()
     with user_error("no data set 'x'", "there are: y"):
         find_dataset(tmp_path, "x")
     with user_error("no record files", tmp_path / "y", "found none"):
         find_dataset(tmp_path, "y")
+    (tmp_path / "file").touch()
+    with user_error("data directory", tmp_path / "file", "is a file", "--data-dir"):
+        find_dataset(tmp_path / "file", "x")
+    with user_error(tmp_path / "file", "is a file, no data set", "there are: y"):
+        find_dataset(tmp_path, "file")
+
+
+def test_more_data_sets_than_are_listed(tmp_path):
+    for number in range(11):
+        (tmp_path / f"set{number:02d}").mkdir()
+    with user_error("no data set 'nope'", "there are: set00, ", "set09, and 1 more)"):
+        find_dataset(tmp_path, "nope")
+
+
+@pytest.mark.parametrize("name", ["", "  "])
+def test_empty_name(three, name):
+    with user_error("the name of the data set (--dataset) is empty", three.parent, "it has no folders"):
+        find_dataset(three.parent, name)
+    with user_error("is empty", "there are: three"):
+        find_dataset(three.parent.parent, name)
+    assert find_dataset(three.parent).num_images == find_dataset(three.parent, None).num_images == 3
+
+
+# Fingerprint
+
+
+def test_fingerprint_is_that_of_the_content(tmp_path):
+    images, labels = make_images(5, 16, 3), np.eye(5, dtype=np.float32)
+    info = find_dataset(write(tmp_path / "cats", images, labels))
+    fingerprint = info.fingerprint()
+    assert re.fullmatch("[0-9a-f]{16}", fingerprint) and info.fingerprint() == fingerprint
+    shutil.copytree(tmp_path / "cats", tmp_path / "elsewhere" / "copy")
+    assert find_dataset(tmp_path / "elsewhere", "copy").fingerprint() == fingerprint
+    assert find_dataset(write(tmp_path / "again", images, labels)).fingerprint() == fingerprint
+    assert find_dataset(tmp_path, "cats", max_images=5).fingerprint() == fingerprint
+    others = {fingerprint}
+    others |= {find_dataset(tmp_path, "cats", max_images=count).fingerprint() for count in (1, 2, 4)}
+    others.add(find_dataset(tmp_path, "cats", resolution=8).fingerprint())
+    for number in (0, 4):
+        changed = images.copy()
+        changed[number, 0, 0, 0] ^= 1
+        others.add(find_dataset(write(tmp_path / f"changed{number}", changed, labels)).fingerprint())
+    others.add(find_dataset(write(tmp_path / "more", np.concatenate([images, images[-1:]]))).fingerprint())
+    others.add(find_dataset(write(tmp_path / "unlabelled", images)).fingerprint())
+    assert len(others) == 9
+
+
+def test_fingerprint_stays_what_it_is():
+    assert find_dataset(RGB64).fingerprint() == "26db78f211b5fe00"  # runs remember it: a change ends their resuming
+
+
+def test_fingerprint_takes_the_last_image_that_is_used(three):
+    expected = [tfrecord.read_record(str(three), offset) for offset in tfrecord.index_records(three)[0]]
+    taken = []
+    read = tfrecord.read_record
+
+    def spy(path, offset):
+        taken.append(read(path, offset))
+        return taken[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tf_stylegan.data.dataset.read_record", spy)
+        find_dataset(three.parent, max_images=2).fingerprint()
+        find_dataset(three.parent).fingerprint()
+    assert taken == [expected[0], expected[1], expected[0], expected[2]]  # and nothing else, however large the file
+
+
+def test_fingerprint_of_a_file_that_changed(three):
+    info = find_dataset(three.parent)
+    damage(three, 40)
+    with user_error(three, "record at byte 0 is damaged"):
+        info.fingerprint()
+    three.unlink()
+    with user_error(three):
+        info.fingerprint()
 
 
 def test_two_data_sets_in_one_folder(three):

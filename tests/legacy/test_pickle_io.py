@@ -310,6 +310,37 @@ def test_what_is_no_file(tmp_path):
     for path in (tmp_path / "missing.pkl", tmp_path, tmp_path / "pipe"):
         with pytest.raises(UserError, match=str(path)):
             pickle_io.read(path)
+    with pytest.raises(UserError, match=r"is a folder; give the \.pkl file$"):
+        pickle_io.read(tmp_path)
+    for address in ("https://example.org/a.pkl", "HTTP://example.org/a.pkl"):
+        with pytest.raises(UserError, match=rf"^{address} is an address: download the file first"):
+            pickle_io.read(address)
+
+
+@pytest.mark.parametrize("magic", [b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0\0\x10JFIF"])
+def test_a_picture(tmp_path, magic):
+    (tmp_path / "x.pkl").write_bytes(magic + bytes(100))
+    with pytest.raises(UserError, match="this is a picture"):
+        pickle_io.read(tmp_path / "x.pkl")
+
+
+def test_a_training_checkpoint(tmp_path):
+    arrays = {f"G/layer{number}/weight": np.ones(3) for number in range(1000)}
+    np.savez(tmp_path / "other.npz", **arrays, my_progress=np.ones(1), note=np.array("progress.npy"))
+    with pytest.raises(UserError, match="this is a zip archive"):
+        pickle_io.read(tmp_path / "other.npz")
+    np.savez(tmp_path / "ours.npz", progress=np.array("{}"), **arrays)
+    says = r"this is a training checkpoint of tf_stylegan: give a network-\*\.pkl, or resume with it"
+    with pytest.raises(UserError, match=says):
+        pickle_io.read(tmp_path / "ours.npz")
+    with pytest.raises(UserError, match=says):
+        pickle_io.parse((tmp_path / "ours.npz").read_bytes())
+
+
+@pytest.mark.parametrize("value, says", [(b"K\x03.", "got an int"), (b"]K\x03a.", "got a list of int")])
+def test_another_value(value, says):
+    with pytest.raises(UserError, match=says):
+        pickle_io.parse(b"\x80\x04" + value)
 
 
 def test_large_arrays_are_not_copied(tmp_path):

@@ -112,7 +112,7 @@ def test_half_a_checkpoint_is_passed_over(run_dir, state):
     Path(newest).write_bytes(data[: len(data) // 2])
     lines = []
     assert resume.restore_newest(state, run_dir, lines.append) == checkpoint_path(run_dir, 200)
-    assert len(lines) == 1 and "passed over" in lines[0] and newest in lines[0]
+    assert len(lines) == 1 and "Passed over" in lines[0] and newest in lines[0]
     assert changed(expected_values(2)[0], values(state)) == set()
     assert state.progress.cur_nimg == 200
 

@@ -6,6 +6,7 @@
 import json
 import os
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import pytest
 import tensorflow as tf
 from tiny_runs import TINY_FLAGS, make_dataset
 
-from tf_stylegan import run_training
+from tf_stylegan import files, run_training
 from tf_stylegan.config import from_json
 from tf_stylegan.training import loop as loop_module
 from tf_stylegan.training import report
@@ -102,6 +103,31 @@ def test_a_finished_run_goes_on_when_it_is_made_longer(command):
     with open(os.path.join(RUN, "training_options.json")) as file:
         assert from_json(file.read()).options.total_kimg == 0.03
     assert os.listdir("results") == [os.path.basename(RUN)]
+
+
+def test_a_total_that_lies_behind_is_not_remembered(command):
+    assert command(*FLAGS, "--total-kimg=0.02")[0] == 0
+    before = sorted(os.listdir(RUN))
+    assert "Nothing to do" in command("--resume=latest", "--total-kimg=0.001")[1]
+    with open(os.path.join(RUN, "training_options.json")) as file:
+        assert from_json(file.read()).options.total_kimg == 0.02
+    assert sorted(os.listdir(RUN)) == before
+
+
+def test_another_data_set_is_refused(command, failing, tmp_path):
+    assert command(*FLAGS, "--total-kimg=0.02")[0] == 0
+    shutil.rmtree(tmp_path / "data" / "noise")
+    make_dataset(tmp_path / "data" / "noise", count=30)
+    line = failing("--resume=latest", "--total-kimg=0.03")
+    assert "'noise'" in line and "is not the one this run was trained on: now 30 images 8x8" in line
+    assert steps_taken() == [20]
+
+
+def test_a_run_that_another_process_holds_is_refused(command, failing):
+    assert command(*FLAGS, "--total-kimg=0.02")[0] == 0
+    with files.locked(RUN):
+        assert "is in use by another process" in failing(f"--resume={RUN}", "--total-kimg=0.03")
+    assert command(f"--resume={RUN}", "--total-kimg=0.03")[0] == 0
 
 
 def test_snapshots_come_every_so_many_ticks(command):
@@ -207,7 +233,7 @@ def test_the_count_of_skipped_updates_outlives_a_restart(command, monkeypatch):
         (["--data-dir=empty", "--dataset=cats"], ["'cats'", "empty"]),
         (["--data-dir=.", "--dataset=empty"], ["no record files", "create_from_images"]),
         ([*FLAGS, "--config=config-z"], ["--config=config-z is unknown", "config-f"]),
-        ([*FLAGS, "--config=config-a", "--lod-training-kimg=-1"], ["--lod-training-kimg=-1", "0 or above 0"]),
+        ([*FLAGS, "--config=config-a", "--lod-training-kimg=-1"], ["--lod-training-kimg=-1", "0 or more"]),
         ([*FLAGS, "--metrics=fid50k"], ["--metrics=fid50k", "--metrics=none"]),
         ([*FLAGS, "--minibatch-size=6"], ["--minibatch-size=6", "4 and 8"]),
         ([*FLAGS, "--resolution=16"], ["resolution 16", "only 8, 4"]),

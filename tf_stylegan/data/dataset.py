@@ -1,11 +1,21 @@
 """Finding a data set on disk, and checking that it can be trained on."""
 
 import dataclasses
+import hashlib
 import os
 
 import numpy as np
 
-from tf_stylegan.data.tfrecord import FILE_NAME, LABELS_SUFFIX, dataset_files, index_images, log2_resolution
+from tf_stylegan.data.labels import counted, shorten
+from tf_stylegan.data.tfrecord import (
+    FILE_NAME,
+    LABELS_SUFFIX,
+    dataset_files,
+    framed_length,
+    index_images,
+    log2_resolution,
+    read_record,
+)
 from tf_stylegan.errors import UserError
 
 
@@ -39,6 +49,26 @@ class DatasetInfo:
             return np.zeros([self.num_images, 0], np.float32)
         return _load_labels(self.labels_path)[: self.num_images]
 
+    def fingerprint(self):
+        """What the data set is, as 16 hex digits: equal for a copy under another name, another for other images.
+
+        Of the pixels only the first and the last image are read, so that it costs nothing for a data set of any size:
+        what was converted anew from other images is noticed, an image changed in the middle of a file is not.
+
+        Raises:
+            UserError: when the file cannot be read, or one of the two images is damaged.
+        """
+        path = self.file_at(0)
+        first = read_record(path, 0)
+        # All records have one length: `find_dataset` has seen to it.
+        last = read_record(path, (self.num_images - 1) * framed_length(first))
+        try:
+            size = os.path.getsize(path)
+        except OSError as error:
+            raise UserError(f"could not read {path}: {error.strerror or error}") from error
+        facts = (self.resolution, self.num_channels, self.num_images, self.label_size, size)
+        return hashlib.sha256(" ".join(map(str, facts)).encode() + b"\n" + first + last).hexdigest()[:16]
+
 
 def find_dataset(data_dir, name=None, resolution=None, max_images=None):
     """Finds and checks a data set: `--data-dir=./datasets --dataset=ffhq` is the folder `./datasets/ffhq`.
@@ -56,16 +86,24 @@ def find_dataset(data_dir, name=None, resolution=None, max_images=None):
     Raises:
         UserError: for anything missing, ambiguous, damaged or in disagreement.
     """
-    directory = os.path.join(data_dir, name) if name else os.fspath(data_dir)
-    title = name or os.path.basename(os.path.abspath(directory))
+    directory = os.fspath(data_dir) if name is None else os.path.join(data_dir, name)
+    title = os.path.basename(os.path.abspath(directory)) if name is None else name
     if not os.path.isdir(data_dir):
-        raise UserError(f"data directory {data_dir} does not exist; give the folder of the data sets as --data-dir")
-    if not os.path.isdir(directory):
-        others = sorted(entry.name for entry in os.scandir(data_dir) if entry.is_dir())[:10]
-        raise UserError(
-            f"no data set {name!r} in {data_dir} ({'there are: ' + ', '.join(others) if others else 'it is empty'}); "
-            "make one with tools/convert_tfrecords.py create_from_images"
+        what = "is a file" if os.path.exists(data_dir) else "does not exist"
+        raise UserError(f"data directory {data_dir} {what}; give the folder of the data sets as --data-dir")
+    if name is not None and (not name.strip() or not os.path.isdir(directory)):
+        others = sorted(entry.name for entry in os.scandir(data_dir) if entry.is_dir())
+        found = f"there are: {shorten(others)}" if others else "it has no folders"
+        if not name.strip():
+            raise UserError(
+                f"the name of the data set (--dataset) is empty; give that of a folder in {data_dir} ({found})"
+            )
+        what = (
+            f"{directory} is a file, no data set"
+            if os.path.exists(directory)
+            else f"no data set {name!r} in {data_dir}"
         )
+        raise UserError(f"{what} ({found}); make one with tools/convert_tfrecords.py create_from_images")
     groups = {}
     for file in dataset_files(directory):
         if match := FILE_NAME.fullmatch(file):
@@ -97,7 +135,8 @@ def find_dataset(data_dir, name=None, resolution=None, max_images=None):
         label_size = labels.shape[1]
         if len(labels) != len(offsets):
             raise UserError(
-                f"{labels_path} has {len(labels)} labels but {files[top]} {len(offsets)} images; convert again"
+                f"{labels_path} has {counted(len(labels), 'label')} but {files[top]} {counted(len(offsets), 'image')}; "
+                "convert again"
             )
     if max_images is not None and max_images < 1:
         raise UserError(f"max_images must be at least 1, got {max_images}")

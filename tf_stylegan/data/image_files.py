@@ -38,6 +38,14 @@ class ImageFile:
         return self.mode in _GREY_MODES
 
 
+class DamagedImageError(UserError):
+    """An image file that cannot be read whole; `reason` says why, for lists of several."""
+
+    def __init__(self, path, reason):
+        super().__init__(f"{path} is damaged ({reason}); replace it, or leave damaged files out with --skip-bad")
+        self.reason = reason
+
+
 def list_files(folder):
     """All files below `folder`, as sorted paths relative to it with "/"; linked folders are followed, once each."""
     found, seen = [], set()
@@ -71,23 +79,22 @@ def probe(folder, path):
         return str(error)
 
 
-def check_sizes(images, folder, resize=None, crop=False):
-    """The resolution of the data set that these images make, when their sizes allow one.
+def find_misfits(images, resize=None, crop=False):
+    """The resolution of the data set that these images make, and those whose sizes do not allow it.
 
     Args:
         images: list of ImageFile.
-        folder: for messages.
         resize: resolution they will be scaled to, or None.
         crop: True when they will be cropped to a square.
     Returns:
-        height = width in pixels.
-    Raises:
-        UserError: listing every image that does not fit, with its size, after a line that says what to do.
+        resolution: height = width in pixels.
+        misfits: `{path: "8x12 (not square)"}`, empty when all is well.
+        options: what would help, a list of texts.
     """
     sides = [min(image.size) for image in images]
     usable = collections.Counter(side for side in sides if log2_resolution(side))
     target = resize or (usable.most_common(1)[0][0] if usable else None)
-    problems, options = [], set()
+    misfits, options = {}, set()
     for image, side in zip(images, sides):
         reasons = []
         if image.size[0] != image.size[1] and not crop:
@@ -97,13 +104,8 @@ def check_sizes(images, folder, resize=None, crop=False):
             reasons.append(f"most are {target}x{target}" if side in usable else "not a power of two from 4")
             options.add("--resize=N scales all to NxN, a power of two")
         if reasons:
-            problems.append(f"  {image.path}: {image.size[0]}x{image.size[1]} ({', '.join(reasons)})")
-    if problems:
-        raise UserError(
-            f"{len(problems)} of {len(images)} images in {folder} do not have the size of a data set, square and one "
-            f"power of two for all; {'; '.join(sorted(options))}; nothing was written:\n" + "\n".join(problems)
-        )
-    return target
+            misfits[image.path] = f"{image.size[0]}x{image.size[1]} ({', '.join(reasons)})"
+    return target, misfits, sorted(options)
 
 
 def decode(path, channels, resize=None, crop=False, resize_filter="auto", background=(255, 255, 255)):
@@ -125,7 +127,7 @@ def decode(path, channels, resize=None, crop=False, resize_filter="auto", backgr
         image: uint8 `[channels, H, W]`.
         notes: list of what was converted, for counting.
     Raises:
-        UserError: when the file is damaged.
+        DamagedImageError: when the file is damaged.
     """
     try:
         with PIL.Image.open(path) as image:
@@ -137,9 +139,7 @@ def decode(path, channels, resize=None, crop=False, resize_filter="auto", backgr
             image.load()
             image, more = _to_8_bit(image, background)
     except _READ_ERRORS as error:
-        raise UserError(
-            f"{path} is damaged ({error}); replace it, or leave damaged files out with --skip-bad"
-        ) from error
+        raise DamagedImageError(path, str(error)) from error
     if channels == 3 and image.mode == "L":
         more.append("grey to RGB")
     elif channels == 1 and image.mode == "RGB":

@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from tf_stylegan import images
 from tf_stylegan.data.dataset import find_dataset
+from tf_stylegan.data.labels import counted, is_one_hot, summary
 from tf_stylegan.data.tfrecord import decode_record, index_images, log2_resolution, read_record, record_at
 from tf_stylegan.errors import UserError
 from tf_stylegan.files import atomic_write
@@ -63,7 +64,7 @@ def display(tfrecord_dir, out="grid.png", count=64, start=0, resolution=None):
     images.save_png(out, sheet)
     print(f"{out}: images {numbers[0]} to {numbers[-1]} of {info.name!r} at {resolution}x{resolution}")
     info_labels = info.load_labels()[start : start + len(numbers)]
-    if info.label_size and _is_one_hot(info_labels):
+    if info.label_size and is_one_hot(info_labels):
         classes = info_labels.argmax(axis=1)
         for row in range(0, len(classes), columns):
             print("classes: " + " ".join(map(str, classes[row : row + columns])))
@@ -89,10 +90,10 @@ def extract(tfrecord_dir, output_dir, resolution=None, force=False):
         images.save_png(os.path.join(output_dir, name), image)
     if info.label_size:
         rows = info.load_labels()
-        values = rows.argmax(axis=1).tolist() if _is_one_hot(rows) else rows.tolist()
+        values = rows.argmax(axis=1).tolist() if is_one_hot(rows) else rows.tolist()
         with atomic_write(os.path.join(output_dir, "dataset.json"), "w") as file:
             json.dump({"labels": [list(pair) for pair in zip(names, values)]}, file)
-    print(f"{info.num_images} images in {output_dir}")
+    print(f"{counted(info.num_images, 'image')} in {output_dir}")
 
 
 def describe(tfrecord_dir):
@@ -112,23 +113,15 @@ def describe(tfrecord_dir):
     print(f"resolution     {info.resolution}x{info.resolution}")
     print(f"channels       {info.num_channels} ({'grey' if info.num_channels == 1 else 'colour'})")
     print(f"dynamic range  {low} to {high}" + (f" (of {len(sample)} images)" if len(sample) < info.num_images else ""))
-    labels = info.load_labels()
-    if not info.label_size:
-        print("labels         none")
-    elif _is_one_hot(labels):
-        counts = labels.sum(axis=0).astype(int)
-        listed = ", ".join(f"{number}: {count}" for number, count in enumerate(counts))
-        print(f"labels         {info.label_size} classes ({listed})")
-    else:
-        print(f"labels         {info.label_size} numbers, {labels.min():g} to {labels.max():g}")
+    print(f"labels         {summary(info.load_labels()) if info.label_size else 'none'}")
     for log2, path in sorted(info.files.items(), reverse=True):
         offsets, shape = index_images(path)
         print(f"file           {os.path.basename(path)}  {os.path.getsize(path):,} bytes")
         expected = (info.num_channels, 1 << log2, 1 << log2)
         if shape != expected or len(offsets) != info.num_images:
             raise UserError(
-                f"{path}: expected {info.num_images} images {list(expected)}, got {len(offsets)} of {list(shape)}; "
-                "convert the images again"
+                f"{path}: expected {counted(info.num_images, 'image')} {list(expected)}, got {len(offsets)} of "
+                f"{list(shape)}; convert the images again"
             )
     missing = [f"r{log2:02d}" for log2 in range(2, log2_resolution(info.resolution)) if log2 not in info.files]
     if missing:
@@ -166,7 +159,3 @@ def compare(tfrecord_dir_a, tfrecord_dir_b, ignore_labels=False):
                 )
     print("\n".join(["different:", *differences]) if differences else "identical")
     return 1 if differences else 0
-
-
-def _is_one_hot(labels):
-    return labels.shape[1] > 1 and bool(((labels == 0) | (labels == 1)).all() and (labels.sum(axis=1) == 1).all())

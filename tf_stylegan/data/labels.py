@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import posixpath
 
 import numpy as np
@@ -26,7 +27,8 @@ def from_folders(paths):
     loose = [path for path in paths if "/" not in path]
     if loose:
         raise UserError(
-            f"--class-folders: {len(loose)} images lie in no sub-folder ({shorten(loose)}); move each into its class's"
+            f"--class-folders: {counted(len(loose), 'image lies', 'images lie')} in no sub-folder ({shorten(loose)}); "
+            "move each into its class's"
         )
     classes = sorted({path.split("/")[0] for path in paths})
     numbers = {name: number for number, name in enumerate(classes)}
@@ -49,12 +51,15 @@ def from_file(file, paths, known=()):
     Raises:
         UserError: for a file of another form, and for images without labels or labels without images.
     """
+    check_file(file)
     try:
-        with open(file, encoding="utf-8-sig", newline="") as stream:
+        with open(file, encoding="utf-8-sig", newline="") as stream:  # sig: Excel begins its files with a mark
             pairs = _read_csv(stream) if file.lower().endswith(".csv") else _read_json(stream)
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError, csv.Error) as error:
         if isinstance(error, UserError):
             raise UserError(f"{file}: {error}") from error
+        if isinstance(error, UnicodeDecodeError):
+            raise UserError(f"{file}: not readable as a label file: it is no UTF-8 text; save it as UTF-8") from error
         raise UserError(f"{file}: not readable as a label file ({error}); see --help for its form") from error
     labels = {}
     for path, label in pairs:
@@ -65,30 +70,79 @@ def from_file(file, paths, known=()):
     missing = [path for path in paths if path not in labels]
     unknown = sorted(set(labels) - set(paths) - set(known))
     if missing or unknown:
-        parts = [f"{len(missing)} of {len(paths)} images have no label ({shorten(missing)})"] if missing else []
-        parts += [f"{len(unknown)} labels are for no image ({shorten(unknown)})"] if unknown else []
+        parts = []
+        if missing:
+            have = "has" if len(missing) == 1 else "have"
+            parts.append(f"{len(missing)} of {counted(len(paths), 'image')} {have} no label ({shorten(missing)})")
+        if unknown:
+            parts.append(f"{counted(len(unknown), 'label is', 'labels are')} for no image ({shorten(unknown)})")
         raise UserError(f"{file}: {'; '.join(parts)}; paths must be relative to the folder of images")
     return {path: labels[path] for path in paths}
 
 
-def to_array(labels):
+def check_file(file):
+    """Raises UserError when there is no label file, or a folder in its place."""
+    if not os.path.exists(file):
+        raise UserError(f"label file {file} does not exist")
+    if os.path.isdir(file):
+        raise UserError(f"label file {file} is a folder; give the .json or .csv file")
+
+
+def to_array(labels, paths=None, file=None):
     """Class numbers -> one-hot, lists -> rows: float32 `[N, L]`; UserError when kinds or widths differ.
 
     Args:
         labels: list of ints or of lists of floats, in record order.
+        paths: the images they belong to, for messages; None for their numbers.
+        file: the file they come from, for messages, or None.
     """
-    widths = {len(label) if isinstance(label, list) else None for label in labels}
-    if widths == {None}:
-        count = max(labels) + 1
-        if count * len(labels) > _MAX_VALUES:
-            raise UserError(f"class numbers go up to {count - 1}; number the classes 0, 1, 2, … without large gaps")
-        array = np.zeros([len(labels), count], np.float32)
-        array[np.arange(len(labels)), labels] = 1
-        return array
-    if len(widths) != 1:
-        found = ", ".join(sorted("class numbers" if width is None else f"{width} numbers" for width in widths))
-        raise UserError(f"labels must all be class numbers or all have as many numbers, got {found}")
-    return np.array(labels, np.float32)
+    where = f"{file}: " if file else ""
+    kinds = [f"{counted(len(x), 'number')} in a list" if isinstance(x, list) else "a class number" for x in labels]
+    odd = next((number for number, kind in enumerate(kinds) if kind != kinds[0]), None)
+    if odd is not None:
+        got = ", ".join(f"{kinds[i]} for {paths[i] if paths else f'image {i}'}" for i in (0, odd))
+        raise UserError(f"{where}labels must all be class numbers or all lists of one length, got {got}")
+    if isinstance(labels[0], list):
+        return np.array(labels, np.float32)
+    count = max(labels) + 1
+    if count * len(labels) > _MAX_VALUES:
+        whose = f" (of {paths[labels.index(count - 1)]})" if paths else ""
+        raise UserError(
+            f"{where}class numbers go up to {count - 1}{whose}; number the classes 0, 1, 2, … without large gaps"
+        )
+    array = np.zeros([len(labels), count], np.float32)
+    array[np.arange(len(labels)), labels] = 1
+    return array
+
+
+def is_one_hot(rows):
+    """Whether labels `[N, L]` are classes, one of L for each image."""
+    return rows.shape[1] > 1 and bool(((rows == 0) | (rows == 1)).all() and (rows.sum(axis=1) == 1).all())
+
+
+def summary(rows, short=False):
+    """What labels `[N, L]` are: "3 classes (0: 12, 1: 7, 2: 9)" or "2 numbers, -1 to 1".
+
+    Args:
+        short: True to list no more than ten classes.
+    """
+    if not is_one_hot(rows):
+        return f"{counted(rows.shape[1], 'number')}, {rows.min():g} to {rows.max():g}"
+    counts = [f"{number}: {count}" for number, count in enumerate(rows.sum(axis=0).astype(int))]
+    return f"{len(counts)} classes ({shorten(counts) if short else ', '.join(counts)})"
+
+
+def note_empty_classes(rows):
+    """A line that names the classes without any image, or None."""
+    empty = np.flatnonzero(rows.sum(axis=0) == 0).tolist() if is_one_hot(rows) else []
+    if len(empty) > 1:
+        return f"note: classes {shorten(empty)} have no images"
+    return f"note: class {empty[0]} has no images" if empty else None
+
+
+def counted(count, one, many=None):
+    """ "1 image", "2 images"; `many` for plurals that are not made with an s."""
+    return f"{count} {one if count == 1 else many or one + 's'}"
 
 
 def shorten(names):
@@ -102,8 +156,11 @@ def _read_json(stream):
     content = json.load(stream)
     if isinstance(content, dict) and isinstance(content.get("labels"), list):
         content = content["labels"]
-        if not all(isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str) for pair in content):
-            raise UserError('"labels" must be a list of ["path", label]')
+        for number, pair in enumerate(content):
+            if not (isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str)):
+                raise UserError(
+                    f'"labels" must be a list of ["path", label], entry {number} is {json.dumps(pair)[:80]}'
+                )
         return content
     if not isinstance(content, dict) or content.get("labels", 0) is None:
         raise UserError('expected {"labels": [["path", label], …]} or {"path": label, …}')
@@ -111,7 +168,10 @@ def _read_json(stream):
 
 
 def _read_csv(stream):
-    rows = [row for row in csv.reader(stream) if row]
+    rows = [row for row in csv.reader(stream) if any(cell.strip() for cell in row)]
+    for row in rows:
+        if len(row) == 1:  # semicolons, as a spreadsheet of some countries writes them, or tabs
+            raise UserError(f"expected path,label separated by commas, got {row[0]!r}")
     if rows and rows[0][0].strip().lower() in ("path", "file", "filename", "image", "name"):
         rows = rows[1:]
     pairs = []

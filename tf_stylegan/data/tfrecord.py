@@ -298,6 +298,11 @@ def index_records(path):
     return np.array(offsets, np.int64), np.array(lengths, np.int64)
 
 
+def framed_length(record):
+    """Bytes that a record takes in its file: in a file of records of one length, how far apart they begin."""
+    return _HEADER_BYTES + len(record) + _FOOTER_BYTES
+
+
 def index_images(path):
     """`index_records` of a file of images, all of which must have one size.
 

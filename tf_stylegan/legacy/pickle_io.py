@@ -8,6 +8,7 @@ dnnlib/tflib/network.py.
 
 import mmap
 import os
+import re
 import stat
 from dataclasses import dataclass, field
 
@@ -34,7 +35,13 @@ _OTHER_FORMATS = (  # what people's downloads turn out to be
     (b"<", "a web page: the download failed"),
     (b"version https://git-lfs", "a Git LFS pointer: fetch the file itself with `git lfs pull`"),
     (b"\x89HDF", "an HDF5 file"),
+    (b"\x89PNG", "a picture, not a network"),
+    (b"\xff\xd8\xff", "a picture, not a network"),
 )
+_ADDRESS = re.compile(r"https?:/", re.IGNORECASE)
+# The entry for progress.npy in a zip's list of members, which ends the file: training.state writes such archives.
+_CHECKPOINT_MEMBER = re.compile(rb"PK\x01\x02.{24}\x0c\0.{16}progress\.npy", re.DOTALL)
+_MAX_MEMBER_LIST = 4 << 20  # bytes; a thousand variables take 150,000
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +97,11 @@ def read(path):
         CorruptPickleError: the file is damaged or is not a pickle of networks.
         UserError: the file cannot be opened.
     """
-    path = os.fspath(path)
+    path = os.fsdecode(path)
+    if _ADDRESS.match(path):
+        raise UserError(f"{path} is an address: download the file first, then give its path")
+    if os.path.isdir(path):
+        raise UserError(f"{path} is a folder; give the .pkl file")
     try:
         with open(path, "rb", opener=_open_without_waiting) as file:
             status = os.fstat(file.fileno())
@@ -108,6 +119,10 @@ def _open_without_waiting(path, flags):
 
 def parse(data, file="pickle"):
     """As `read`, from bytes or an mmap; `file` is the name for messages."""
+    if data[:4] == b"PK\x03\x04" and _CHECKPOINT_MEMBER.search(data, max(0, len(data) - _MAX_MEMBER_LIST)):
+        raise CorruptPickleError(
+            f"{file}: byte 0: this is a training checkpoint of tf_stylegan: give a network-*.pkl, or resume with it."
+        )
     for magic, what in _OTHER_FORMATS:
         if data[: len(magic)] == magic:
             raise CorruptPickleError(f"{file}: byte 0: this is {what}.")
@@ -116,10 +131,16 @@ def parse(data, file="pickle"):
     if not networks or not all(type(network) is Instance for network in networks):
         raise CorruptPickleError(
             f"{file}: byte 0: expected a tuple (G, D, Gs) of networks or one network, "
-            f"got a {type(value).__name__}" + (f" of {_kinds(networks)}" if networks is value else "") + "."
+            f"got {_a(type(value))}" + (f" of {_kinds(networks)}" if networks is value else "") + "."
         )
     reader = _Reader(file)
     return tuple(reader.network(network, f"network {i}") for i, network in enumerate(networks))
+
+
+def _a(kind):
+    """ "an int", "a str"."""
+    name = kind.__name__
+    return f"{'an' if name.startswith((*'aeioAEIO', 'ndarray')) else 'a'} {name}"
 
 
 def _kinds(values):
@@ -182,7 +203,7 @@ class _Reader:
         elif key == "static_kwargs":
             value = self.plain(value, where)
         if type(value) is not kind or (key == "static_kwargs" and not all(type(k) is str for k in value)):
-            raise self.corrupt(f"the {key} of {where} is a {type(value).__name__}")
+            raise self.corrupt(f"the {key} of {where} is {_a(type(value))}")
         return value
 
     def variables(self, pairs, where):
@@ -211,7 +232,7 @@ class _Reader:
             return kind(self.plain(part, where) for part in value)
         if kind is dict:
             return {key: self.plain(part, where) for key, part in value.items()}
-        raise self.corrupt(f"{where} has a {kind.__name__} where plain values belong")
+        raise self.corrupt(f"{where} has {_a(kind)} where plain values belong")
 
 
 def _has_clash(record):

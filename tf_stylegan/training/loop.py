@@ -1,6 +1,7 @@
 """The training loop: calls the parts in order, computes nothing itself (F5)."""
 
 import contextlib
+import dataclasses
 import math
 import os
 import signal
@@ -41,12 +42,16 @@ def train(options, given=None, resume=None, dry_run=False):
     run_dir = checkpoint = None
     if resume:
         run_dir, checkpoint = resume_module.find_run(resume, options.result_dir, given or {})
-        options = resume_module.merge_options(resume_module.load_config(run_dir), given or {})
+        saved = resume_module.load_config(run_dir)
+        options = resume_module.merge_options(saved, given or {})
     check_options(options)
     # Before the data set is looked at, which takes TensorFlow's devices as they are; a dry run needs none.
     strategy, devices = (None, None) if dry_run else make_strategy(options.num_gpus)
     info = find_dataset(options.data_dir, options.dataset, options.resolution, options.max_images)
     config = resolve(options, info.resolution, info.num_channels, info.label_size)
+    if resume:
+        resume_module.check_same_data(saved, info)
+    config = dataclasses.replace(config, data_fingerprint=info.fingerprint())
     if dry_run:
         print(config.to_json())
         return None
@@ -58,8 +63,15 @@ def train(options, given=None, resume=None, dry_run=False):
         gpus = f"{options.num_gpus}gpu"
         run_dir = files.make_run_dir(options.result_dir, f"stylegan2-{info.name}-{gpus}-{options.config}")
         resume_module.save_config(config, run_dir)
+    with files.locked(run_dir):
+        return _session(config, strategy, state, pipeline, run_dir, devices, resume, checkpoint)
+
+
+def _session(config, strategy, state, pipeline, run_dir, devices, resume, checkpoint):
+    """From an open run directory to the end of this session; returns the run directory."""
     log = files.Log(os.path.join(run_dir, "log.txt"))
     try:
+        info = pipeline.info
         log(f"{files.timestamp()} {run_dir}: {config.options.config} on {info.name}, {info.num_images} images")
         for line in (devices, *(f"Note: {note}." for note in config.notes)):
             log(line)
@@ -68,9 +80,14 @@ def train(options, given=None, resume=None, dry_run=False):
                 state.restore(checkpoint)
             else:
                 checkpoint = resume_module.restore_newest(state, run_dir, log)
-            log(f"Resuming from {checkpoint} at {state.progress.cur_nimg / 1000:.1f} kimg.")
+            kimg, total_kimg = state.progress.cur_nimg / 1000, config.options.total_kimg
+            if kimg >= total_kimg:
+                log(f"Nothing to do: {kimg:.1f} of {total_kimg:.1f} kimg are done.")
+                return run_dir
+            log(f"Resuming from {checkpoint} at {kimg:.1f} kimg.")
             resume_module.set_aside_newer(checkpoint, log)
             resume_module.save_config(config, run_dir)  # so that the next --resume goes on with what was given now
+        log("Every kind of step is compiled when it is first taken: the first tick takes longer.")
         Loop(config, strategy, state, pipeline, run_dir, log, fresh=not resume).run()
         return run_dir
     except UserError as error:
@@ -101,9 +118,6 @@ class Loop:
 
     def run(self):
         progress, total = self.state.progress, self.config.options.total_kimg * 1000
-        if progress.cur_nimg >= total:
-            self.log(f"Nothing to do: {progress.cur_nimg / 1000:.1f} of {total / 1000:.1f} kimg are done.")
-            return
         if self.fresh:
             self.report.start()
         previous = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}

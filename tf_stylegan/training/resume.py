@@ -92,6 +92,15 @@ def merge_options(saved, given):
     return dataclasses.replace(options, **given)
 
 
+def check_same_data(saved, info):
+    """UserError when a DatasetInfo is not of the data that a run, saved as TrainingConfig, was trained on."""
+    if saved.data_fingerprint and saved.data_fingerprint != info.fingerprint():
+        raise UserError(
+            f"--resume: the data set {info.name!r} in {info.directory} is not the one this run was trained on: now "
+            f"{info.num_images} images {info.resolution}x{info.resolution}; put the old one back, or start anew"
+        )
+
+
 def restore_newest(state, run_dir, log):
     """Restores the newest checkpoint that can be read whole; says which it passed over."""
     problems = []
@@ -101,8 +110,8 @@ def restore_newest(state, run_dir, log):
             return path
         except UserError as error:
             problems.append(str(error))
-            log(f"passed over: {error}")
-    raise UserError(f"--resume: no checkpoint in {run_dir} can be used: {problems[-1]}")
+            log(f"Passed over: {error}")
+    raise UserError(f"--resume: no checkpoint in {run_dir} can be used; the last one tried: {problems[-1]}")
 
 
 def set_aside_newer(checkpoint, log):

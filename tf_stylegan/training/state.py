@@ -107,9 +107,7 @@ def read_checkpoint(path):
     except FileNotFoundError as error:
         raise UserError(f"checkpoint {path} does not exist") from error
     except Exception as error:  # zipfile and NumPy answer damage with a dozen kinds, NotImplementedError among them
-        raise UserError(
-            f"checkpoint {path} cannot be read ({error}); delete it to resume from the one before"
-        ) from error
+        raise UserError(f"checkpoint {path} is damaged or no checkpoint at all") from error
 
 
 def checkpoints(run_dir):

@@ -1,0 +1,128 @@
+"""Labels from class folders and from files: every form, every mistake, what is printed about them."""
+
+import json
+import re
+
+import numpy as np
+import PIL.Image
+import pytest
+from data.image_folders import class_folders, convert_folder, images_of, picture, refused
+
+from tf_stylegan.data import labels
+from tf_stylegan.errors import UserError
+
+
+def test_class_folders(folder, capsys):
+    class_folders(folder)
+    info = convert_folder(folder, class_folders=True, shuffle=False)
+    assert info.load_labels().tolist() == [[1, 0], [1, 0], [0, 1]]
+    printed = capsys.readouterr().out
+    assert "classes: 0 = cat, 1 = dog" in printed and "labels: 2 classes (0: 2, 1: 1)\n" in printed
+    picture().save(folder / "loose.png")
+    with pytest.raises(UserError, match=r"--class-folders: 1 image lies in no sub-folder \(loose.png\)"):
+        convert_folder(folder, class_folders=True, force=True)
+
+
+def test_labels_follow_the_shuffled_images(folder):
+    for number in range(20):
+        PIL.Image.new("L", (8, 8), number).save(folder / f"{number:02d}.png")
+    file = folder.parent / "labels.json"
+    file.write_text(json.dumps({f"{number:02d}.png": [number, 0.5] for number in range(20)}))
+    (folder / "03.png").write_bytes((folder / "03.png").read_bytes()[:45])  # and a damaged one drops out
+    info = convert_folder(folder, label_file=str(file), skip_bad=True)
+    shown = [int(image[0, 0, 0]) for image in images_of(info)]
+    assert sorted(shown) == [n for n in range(20) if n != 3] and shown != sorted(shown)
+    np.testing.assert_array_equal(info.load_labels(), [[n, 0.5] for n in shown])
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("a.json", '{"labels": [["x/1.png", 2], ["2.png", 0]]}', [[0, 0, 1], [1, 0, 0]]),
+        ("a.json", '{"./x\\\\1.png": 1, "2.png": 0}', [[0, 1], [1, 0]]),
+        ("a.json", '{"x/1.png": [0.25, 3], "2.png": [1, 2]}', [[0.25, 3], [1, 2]]),
+        ("a.csv", "path,label\r\nx/1.png,1\r\n2.png,0\r\n", [[0, 1], [1, 0]]),
+        ("a.csv", "\ufeffx/1.png,0.5\n\n2.png,1.0\n", [[0.5], [1]]),
+        ("a.csv", "\ufeffpath,label\nx/1.png,1\n2.png,0\n", [[0, 1], [1, 0]]),  # as Excel saves it
+        ("a.json", '\ufeff{"x/1.png": 0, "2.png": 1}', [[1, 0], [0, 1]]),
+        ("a.csv", '2.png,3,4\n"x/1.png",1,2\n', [[1, 2], [3, 4]]),
+    ],
+)
+def test_label_files(tmp_path, name, text, expected):
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    found = labels.from_file(str(tmp_path / name), ["x/1.png", "2.png"])
+    assert labels.to_array(list(found.values())).tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        (
+            "a.json",
+            '{"1.png": 0, "3.png": 1, "4.png": 1}',
+            r"1 of 2 images has no label \(2.png\); 2 labels are for no image",
+        ),
+        ("a.json", "[1, 2]", 'expected {"labels"'),
+        ("a.json", '{"labels": null}', 'expected {"labels"'),
+        ("a.json", '{"1.png": 0, "2.png": 0, "3.png": 1}', r"1 label is for no image \(3.png\)"),
+        ("a.json", '{"labels": [["1.png", 0], ["2.png"]]}', r'list of \["path", label\], entry 1 is \["2.png"\]'),
+        ("a.json", "{oops", "not readable as a label file"),
+        ("a.json", '{"1.png": "cat", "2.png": 0}', "label of 1.png must be a class number .* got 'cat'"),
+        ("a.json", '{"1.png": -1, "2.png": 0}', "got -1"),
+        ("a.json", '{"1.png": true, "2.png": 0}', "got True"),
+        ("a.json", '{"1.png": [NaN], "2.png": [0]}', r"got \[nan\]"),
+        ("a.json", '{"1.png": 1, "2.png": [0, 1]}', "got a class number for 1.png, 2 numbers in a list for 2.png"),
+        (
+            "a.json",
+            '{"1.png": [1], "2.png": [0, 1]}',
+            "lists of one length, got 1 number in a list for 1.png, 2 numbers",
+        ),
+        ("a.json", '{"1.png": 9999999999, "2.png": 0}', r"go up to 9999999999 \(of 1.png\); .* without large gaps"),
+        ("a.csv", "1.png,cat\n2.png,dog\n", "label of 1.png is no number: cat"),
+        ("a.csv", "1.png,1\n2.png,0\n1.png,0\n", "1.png has two labels, 1 and 0"),
+        ("a.csv", "1.png,\n2.png,0\n", "label of 1.png is no number"),
+        ("a.csv", "1.png\n2.png,0\n", "expected path,label separated by commas, got '1.png'"),
+        ("a.csv", "path;label\n1.png;0\n2.png;1\n", "expected path,label separated by commas, got 'path;label'"),
+        ("a.csv", "\ufeff1.png;0\n2.png;1\n", "expected path,label separated by commas, got '1.png;0'"),
+        ("a.csv", "1.png\t0\n2.png\t1\n", "expected path,label separated by commas"),
+    ],
+)
+def test_bad_label_files(folder, name, text, message):
+    picture().save(folder / "1.png")
+    picture().save(folder / "2.png")
+    (folder.parent / name).write_text(text, encoding="utf-8")
+    file = str(folder.parent / name)
+    assert re.match(f"{re.escape(file)}: .*{message}", refused(folder, label_file=file))
+
+
+def test_label_file_that_is_no_utf8(folder):
+    picture().save(folder / "1.png")
+    (folder.parent / "a.csv").write_text("1.png,0\n", encoding="utf-16")
+    refused(folder, "a.csv: not readable", "save it as UTF-8", label_file=str(folder.parent / "a.csv"))
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([0, 2, 4], "labels: 5 classes (0: 1, 1: 0, 2: 1, 3: 0, 4: 1)\nnote: classes 1, 3 have no images\n"),
+        ([0, 2, 2], "labels: 3 classes (0: 1, 1: 0, 2: 2)\nnote: class 1 has no images\n"),
+        ([0, 1, 1], "labels: 2 classes (0: 1, 1: 2)\n"),
+        ([[0.5, -2], [1, 2], [3, 4]], "labels: 2 numbers, -2 to 4\n"),
+        ([0, 1, 13], "9: 0, and 4 more)\nnote: classes 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, and 1 more have no images\n"),
+    ],
+)
+def test_what_is_printed_of_labels(folder, capsys, values, expected):
+    for number in range(3):
+        picture(seed=number).save(folder / f"{number}.png")
+    file = folder.parent / "labels.json"
+    file.write_text(json.dumps({f"{number}.png": value for number, value in enumerate(values)}))
+    convert_folder(folder, label_file=str(file))
+    printed = capsys.readouterr().out
+    assert expected in printed and ("note" in printed) == ("note" in expected)
+
+
+def test_label_file_missing_or_in_the_way(folder):
+    picture().save(folder / "1.png")
+    refused(folder, "label file nowhere.json does not exist", label_file="nowhere.json")
+    refused(folder, "is a folder", label_file=str(folder))
+    refused(folder, "exclude each other", label_file="x.json", class_folders=True)
