@@ -179,5 +179,5 @@ def test_a_log_that_cannot_be_written_is_still_printed(capsys):
 
 
 def test_a_log_that_cannot_be_opened(tmp_path):
-    with pytest.raises(UserError, match="could not write .*log.txt"):
+    with pytest.raises(UserError, match=r"could not write .*log\.txt"):
         files.Log(tmp_path / "nowhere" / "log.txt")
