@@ -14,16 +14,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import tensorflow as tf
 
+from tf_stylegan.config import PRESETS, Options, resolve
 from tf_stylegan.networks.growing import Lod
 from tf_stylegan.networks.registry import build_network
 
-REVISED = {"synthesis_func": "G_synthesis_stylegan_revised"}
-REVISED_NETWORKS = (("G_main", REVISED, 8 << 10), ("D_stylegan", {}, 8 << 10))
-# generator and discriminator: function, keywords, fmap_base
-CONFIGS = {
-    "config-a": (("G_style", {}, 8 << 10), ("D_basic", {}, 8 << 10)),
-    **dict.fromkeys(("config-b", "config-c", "config-d"), REVISED_NETWORKS),
-}
 FADE = 0.5
 RUNS = 5
 
@@ -67,12 +61,14 @@ def cells(now, whole):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--resolution", type=int, default=256)
-    parser.add_argument("--config", choices=CONFIGS, default="config-d")
+    parser.add_argument(
+        "--config", choices=[name for name, preset in PRESETS.items() if preset.grows], default="config-d"
+    )
     parser.add_argument("--batch", type=int, default=4)
     args = parser.parse_args()
 
-    size = {"resolution": args.resolution, "num_channels": 3}
-    G, D = (build_network(func, **size, **kwargs, fmap_base=fmaps) for func, kwargs, fmaps in CONFIGS[args.config])
+    config = resolve(Options(data_dir="", dataset="", config=args.config), args.resolution, 3, 0)
+    G, D = build_network(config.G_func, **config.G_kwargs), build_network(config.D_func, **config.D_kwargs)
     latents = tf.random.normal([args.batch, G.latent_size])
     highest = args.resolution.bit_length() - 3
 

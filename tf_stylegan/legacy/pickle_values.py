@@ -43,8 +43,8 @@ class Pending:
         self.memo_keys = []
 
     def build(self, machine, state):
-        """Returns the value that takes the place of this one."""
-        raise NotImplementedError
+        """Returns the value that takes the place of this one; every kind has its own way."""
+        raise TypeError(f"{type(self).__name__} takes no BUILD")
 
 
 class Instance:
