@@ -15,8 +15,8 @@ def run(function, *args, **kwargs):
     that handles either signal itself only has to install its own handler.
 
     Returns:
-        exit code: what the function returned (None counts as 0), 2 after a UserError, 130 after Ctrl-C, 143 after
-        SIGTERM.
+        exit code: what the function returned (None counts as 0), 2 after a UserError, 130 after Ctrl-C, 141 when
+        nobody reads the output any more, 143 after SIGTERM.
     """
     previous = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
@@ -24,6 +24,9 @@ def run(function, *args, **kwargs):
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # who reads the output, `head` for one, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes
+        return 141
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130

@@ -1,0 +1,42 @@
+"""What commands do with errors."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tf_stylegan import cli
+from tf_stylegan.errors import UserError
+
+
+def raising(error):
+    raise error
+
+
+@pytest.mark.parametrize("value, code", [(None, 0), (0, 0), (1, 1)])
+def test_what_a_function_returns(value, code):
+    assert cli.run(lambda: value) == code
+
+
+def test_a_mistake_is_one_line_and_exit_code_2(capsys):
+    assert cli.run(raising, UserError("x is y; do z")) == 2
+    assert capsys.readouterr().err == "error: x is y; do z\n"
+
+
+def test_ctrl_c(capsys):
+    assert cli.run(raising, KeyboardInterrupt()) == 130
+    assert capsys.readouterr().err == "interrupted\n"
+
+
+def test_other_errors_keep_their_traceback():
+    with pytest.raises(ValueError, match="ours"):
+        cli.run(raising, ValueError("ours"))
+
+
+def test_output_that_nobody_reads():
+    code = "import sys; from tf_stylegan import cli; sys.exit(cli.run(lambda: [print('x' * 99) for _ in range(9999)]))"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait() == 141
