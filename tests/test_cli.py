@@ -23,6 +23,11 @@ def test_a_mistake_is_one_line_and_exit_code_2(capsys):
     assert capsys.readouterr().err == "error: x is y; do z\n"
 
 
+def test_a_missing_permission_is_one_line(capsys):
+    assert cli.run(raising, PermissionError(13, "Permission denied", "x.npz")) == 2
+    assert capsys.readouterr().err == "error: no permission for x.npz; change it, or the user you are\n"
+
+
 def test_ctrl_c(capsys):
     assert cli.run(raising, KeyboardInterrupt()) == 130
     assert capsys.readouterr().err == "interrupted\n"

@@ -24,6 +24,9 @@ def run(function, *args, **kwargs):
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except PermissionError as error:
+        print(f"error: no permission for {error.filename}; change it, or the user you are", file=sys.stderr)
+        return 2
     except BrokenPipeError:  # who reads the output, `head` for one, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes
         return 141

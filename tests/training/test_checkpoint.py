@@ -326,3 +326,16 @@ def test_set_values_sets_what_values_reads(state):
     arrays, _ = expected_values(4)
     set_values(state, arrays)
     assert changed(arrays, values(state)) == set()
+
+
+@pytest.mark.parametrize("error", [MemoryError(), PermissionError(errno.EACCES, "Permission denied", "x.npz")])
+def test_a_sound_checkpoint_is_not_passed_over_for_what_is_not_its_fault(state, tmp_path, monkeypatch, error):
+    for nimg in (4, 8):
+        state.save(checkpoint_path(tmp_path, nimg))
+
+    def load(*args, **kwargs):
+        raise error
+
+    monkeypatch.setattr(np, "load", load)
+    with pytest.raises(type(error)):
+        resume.restore_newest(state, str(tmp_path), print)

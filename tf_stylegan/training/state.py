@@ -100,13 +100,19 @@ class TrainState:
 
 
 def read_checkpoint(path):
-    """All arrays of a checkpoint; UserError when it cannot be read whole (the archive has checksums)."""
+    """All arrays of a checkpoint; UserError when it is damaged (the archive has checksums).
+
+    What says nothing about the file, a lack of memory or of permission, is raised as it is: a sound checkpoint must not
+    be passed over for it.
+    """
     try:
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
     except FileNotFoundError as error:
         raise UserError(f"checkpoint {path} does not exist") from error
-    except Exception as error:  # zipfile and NumPy answer damage with a dozen kinds, NotImplementedError among them
+    except (MemoryError, PermissionError):
+        raise
+    except Exception as error:  # zipfile and NumPy answer damage with a dozen kinds of error
         raise UserError(f"checkpoint {path} is damaged or no checkpoint at all") from error
 
 
