@@ -94,5 +94,5 @@ def public_layers(module):
         if isinstance(cls, type)
         and issubclass(cls, keras.layers.Layer)
         and cls.__module__ == module.__name__
-        and cls.__name__ not in ("EqualizedLayer", "Epilogue")
+        and cls.__name__ not in ("Layer", "EqualizedLayer", "Epilogue")
     }

@@ -8,6 +8,7 @@ from network_helpers import draw, make_growing_d, make_growing_g, normal
 import tf_stylegan
 from tf_stylegan.errors import UserError
 from tf_stylegan.generate import seed_images
+from tf_stylegan.images import to_uint8
 from tf_stylegan.legacy import pickle_io
 from tf_stylegan.legacy.names import get_variables, set_variables
 from tf_stylegan.networks.discriminator_stylegan import DiscriminatorStyleGAN
@@ -162,3 +163,14 @@ def test_variables_of_another_generation_do_not_fit():
         set_variables(a, get_variables(d))
     with pytest.raises(UserError, match=r"unknown keyword resample_kernel; known: .*blur_filter"):
         build_network("G_style", resample_kernel=[1, 3, 3, 1], resolution=8)
+
+
+@pytest.mark.parametrize("name", STYLED)
+def test_style_mixes(name):
+    # As in test_legacy_networks.py: rows are seeds 1 and 2, columns 3 and 4, styles 0 to 2 come from the columns.
+    Gs, data = load(name)[2], golden(f"pickles/{name}")
+    latents = np.concatenate([np.random.RandomState(seed).randn(1, Gs.latent_size) for seed in (1, 2, 3, 4)])
+    w = Gs.truncate(Gs.mapping(latents.astype(np.float32)), 0.7, truncation_cutoff=Gs.num_layers).numpy()
+    mixes = [np.concatenate([w[column][:3], w[row][3:]]) for row in (0, 1) for column in (2, 3)]
+    images = to_uint8(Gs.synthesize(np.stack(mixes), noise_mode="const").numpy())
+    assert np.abs(images.astype(int) - data["style_mixing"]).max() <= 1

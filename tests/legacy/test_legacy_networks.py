@@ -1,22 +1,33 @@
 """Real files of the original through Keras networks and back, and what other readers expect of the files we write."""
 
 import dataclasses
+import tracemalloc
 import warnings
 
 import numpy as np
 import pytest
 from helpers import GOLDEN, assert_close, golden, nchw_to_nhwc, nhwc_to_nchw
-from network_helpers import make_d, make_g
+from network_helpers import make_d, make_g, randomise
 
 import tf_stylegan
 from tf_stylegan.errors import UserError
 from tf_stylegan.generate import seed_images
+from tf_stylegan.images import to_uint8
 from tf_stylegan.legacy import pickle_io
 from tf_stylegan.legacy.names import get_variables
 from tf_stylegan.legacy.networks import network_from_record, record_from_network
 from tf_stylegan.networks.generator import Generator
+from tf_stylegan.networks.registry import build_network
 
-FILES = ["stylegan2-config-f", "stylegan2-config-e-Gresnet-Dskip-cond"]
+# file -> labels, architectures of G and D, layers of the mapping network
+FILES = {
+    "stylegan2-config-f": (0, "skip", "resnet", 8),
+    "stylegan2-config-e-Gresnet-Dskip-cond": (3, "resnet", "skip", 8),
+    "stylegan2-ada": (0, "skip", "resnet", 8),
+    "stylegan2-ada-clamped": (0, "skip", "resnet", 8),
+    "stylegan2-ada-cond": (3, "skip", "resnet", 2),
+    "stylegan2-ada-cond-dmap": (3, "resnet", "resnet", 2),
+}
 
 
 @pytest.fixture(scope="module", params=FILES)
@@ -43,9 +54,11 @@ def full_config(network):
 def test_kinds_and_names(file):
     name, (G, D, Gs), _ = file
     assert [network.name for network in (G, D, Gs)] == ["G", "D", "Gs"]
-    assert G.label_size == D.label_size == Gs.label_size == (3 if name.endswith("cond") else 0)
-    kinds = ("resnet", "skip") if name.endswith("cond") else ("skip", "resnet")
-    assert (G.synthesis.architecture, D.architecture) == kinds
+    labels, *architectures, layers = FILES[name]
+    assert G.label_size == D.label_size == Gs.label_size == labels
+    assert [G.synthesis.architecture, D.architecture] == architectures
+    assert len(G.mapping.dense) == layers
+    assert G.is_ada == ("ada" in name) and D.keywords["embed_labels"] == G.is_ada
     assert not np.array_equal(G.synthesis.blocks[0].const.const, Gs.synthesis.blocks[0].const.const)
 
 
@@ -60,6 +73,16 @@ def test_images_of_the_stored_noise(file):
     latents = np.random.RandomState(5).randn(2, Gs.latent_size).astype(np.float32)
     images = Gs(latents, one_hot(Gs, 1, 2), truncation_psi=0.7, noise_mode="const")
     assert_close(nhwc_to_nchw(images), data["stored_noise_psi07"], 1e-4)
+
+
+def test_style_mixes(file):
+    # Rows are seeds 1 and 2, columns 3 and 4 with the styles 0 to 2 of the rows' pictures replaced by the columns'.
+    _, (_, _, Gs), data = file
+    latents = np.concatenate([np.random.RandomState(seed).randn(1, Gs.latent_size) for seed in (1, 2, 3, 4)])
+    w = Gs.truncate(Gs.mapping(latents.astype(np.float32)), 0.7).numpy()
+    mixes = [np.concatenate([w[column][:3], w[row][3:]]) for row in (0, 1) for column in (2, 3)]
+    images = to_uint8(Gs.synthesize(np.stack(mixes), noise_mode="const").numpy())
+    assert np.abs(images.astype(int) - data["style_mixing"]).max() <= 1
 
 
 @pytest.mark.parametrize("variant, psi", [("psi05", 0.5), ("psi1", 1.0), ("default", None)])
@@ -185,3 +208,64 @@ def test_keywords_nobody_knows_are_named_and_left_out():
 def test_a_file_of_another_kind_says_so():
     with pytest.raises(UserError, match=r"nowhere.pkl: No such file"):
         tf_stylegan.load_networks("nowhere.pkl")
+
+
+def test_only_one_network():
+    path = GOLDEN / "pickles/stylegan2-ada.pkl"
+    Gs = tf_stylegan.load_networks(path, only="Gs")
+    assert Gs.name == "Gs"
+    assert_same_variables([get_variables(Gs)], [pickle_io.read(path)[2].all_variables()])
+    with pytest.raises(UserError, match=r"holds no network named 'G_ema', only G, D, Gs$"):
+        tf_stylegan.load_networks(path, only="G_ema")
+
+
+def test_what_a_file_says_of_a_network_is_kept(file, tmp_path):
+    """Source text, version, inputs and outputs go out as they came in, with what the networks have learned since."""
+    name, _, _ = file
+    records = pickle_io.read(GOLDEN / "pickles" / f"{name}.pkl")
+    text = "def G_main(): pass  # somebody's own text, kept to the letter\n"
+    parts = [
+        {key: dataclasses.replace(part, source=text + key) for key, part in record.components.items()}
+        for record in records
+    ]
+    records = [dataclasses.replace(r, source=text, components=c) for r, c in zip(records, parts)]
+    records[1] = dataclasses.replace(records[1], static_kwargs={**records[1].static_kwargs, "freeze_layers": 1})
+    pickle_io.write(tmp_path / "in.pkl", records)
+    networks = tf_stylegan.load_networks(tmp_path / "in.pkl")
+    for variable in networks[2].variables:
+        variable.assign(variable + 1)
+    tf_stylegan.save_networks(tmp_path / "out.pkl", networks)
+    saved = pickle_io.read(tmp_path / "out.pkl")
+    for old, new in zip(records, saved, strict=True):
+        assert (new.version, new.source, new.extra, new.func) == (old.version, text, old.extra, old.func)
+        assert new.static_kwargs.items() >= old.static_kwargs.items()
+        assert [part.source for part in new.components.values()] == [text + key for key in old.components]
+        assert list(new.variables) == list(old.variables)
+        change = 1 if new.name == "Gs" else 0
+        for key, array in old.all_variables().items():
+            np.testing.assert_array_equal(new.all_variables()[key], array + np.float32(change))
+
+
+def test_what_a_file_only_claims_is_not_allocated():
+    """Shapes are compared before there is any memory for them."""
+    record = record_from_network(make_g())
+    huge = {"fmap_base": 1 << 40, "fmap_max": 1 << 20, "latent_size": 1 << 30, "resolution": 1024}
+    tracemalloc.start()
+    try:
+        with pytest.raises(UserError, match=r"do not fit network G: missing: .*left over|the network has"):
+            network_from_record(dataclasses.replace(record, static_kwargs={**record.static_kwargs, **huge}))
+        assert tracemalloc.get_traced_memory()[1] < 20e6
+    finally:
+        tracemalloc.stop()
+
+
+def test_comparison_methods_of_ada(tmp_path):
+    keywords = {"resolution": 16, "fmap_base": 64, "fmap_max": 8, "use_spectral_norm": True, "use_pagan": True}
+    D = randomise(build_network("D_main", name="D", pagan_num=3, score_max=4, **keywords))
+    tf_stylegan.save_networks(tmp_path / "d.pkl", [D])
+    (record,) = pickle_io.read(tmp_path / "d.pkl")
+    assert {"16x16/Conv0/weight_sn", "16x16/FromRGB/PAGAN/weight"} <= record.variables.keys()
+    (loaded,) = tf_stylegan.load_networks(tmp_path / "d.pkl")
+    assert loaded.get_config() == D.get_config()
+    images = np.ones([2, 16, 16, 3], np.float32)
+    assert_close(loaded(images), D(images), 0)

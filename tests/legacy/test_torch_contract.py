@@ -124,3 +124,41 @@ def test_contract_with_stylegan2_ada_pytorch(config, tmp_path):
     found = {name: array.shape for name, array in collect(D).items()}
     assert found == expected_d(32, nf, made.D_kwargs["architecture"])
     assert not D.components
+
+
+@pytest.mark.parametrize("labels", [0, 3])
+def test_contract_of_ada(labels, tmp_path):
+    """Networks of StyleGAN2-ADA made here, not read from a file: version 5, its functions, no unknown keyword."""
+    sizes = {"resolution": 16, "num_channels": 3, "label_size": labels, "fmap_base": 256, "fmap_max": 24}
+    sizes |= {"conv_clamp": 256, "mapping_layers": 2}
+    latents = {"latent_size": 16, "dlatent_size": 16, "synthesis_func": "G_synthesis"}
+    networks = [
+        build_network("G_main", name="G", **sizes, **latents),
+        build_network("D_main", name="D", **sizes),
+        build_network("G_main", name="Gs", **sizes, **latents),
+    ]
+    path = tmp_path / "ada.pkl"
+    tf_stylegan.save_networks(path, networks)
+    G, D, _ = pickle_io.read(path)
+    assert (G.func, D.func) == ("G_main", "D_main")
+    assert {name: part.func for name, part in G.components.items()} == {
+        "synthesis": "G_synthesis",
+        "mapping": "G_mapping",
+    }
+    assert {record.version for record in (G, D, *G.components.values())} == {5}
+    assert set(G.static_kwargs) <= G_KEYWORDS and set(D.static_kwargs) <= D_KEYWORDS
+    assert D.static_kwargs["mbstd_group_size"] is None and D.static_kwargs["mapping_layers"] == 2
+    assert G.static_kwargs["mapping_fmaps"] is None
+    assert G.extra == {
+        "input_names": ["latents_in", "labels_in"],
+        "output_names": ["images_out"],
+        "input_shapes": [[None, 16], [None, labels]],
+        "output_shapes": [[None, 3, 16, 16]],
+    }
+    assert G.components["synthesis"].extra["input_shapes"] == [[None, 6, 16]]
+    assert G.components["mapping"].extra["output_shapes"] == [[None, 6, 16]]
+    assert D.extra["input_shapes"] == [[None, 3, 16, 16], [None, labels]]
+    assert "lod" not in G.variables
+    found = {name: array.shape for name, array in {**collect(G), **collect(D)}.items()}
+    embedded = {"mapping/LabelEmbed/weight": (3, 16), "LabelEmbed/weight": (3, 24), "Mapping1/bias": (24,)}
+    assert (found.items() >= embedded.items()) == bool(labels)

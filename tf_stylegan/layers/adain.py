@@ -6,17 +6,16 @@ gain √2 and activations none, the other way round than in StyleGAN2; biases fe
 
 import math
 
-import keras
 import tensorflow as tf
 
 from tf_stylegan.errors import UserError
-from tf_stylegan.layers.core import Dense, EqualizedLayer, serializable
+from tf_stylegan.layers.core import Dense, EqualizedLayer, Layer, serializable
 from tf_stylegan.ops.conv import conv2d, fused_conv_downscale_2d, fused_upscale_conv_2d
 from tf_stylegan.ops.upfirdn_2d import downsample_2d, filter_2d, upsample_2d
 
 
 @serializable
-class Noise(keras.layers.Layer):
+class Noise(Layer):
     """`x + noise · weight` with one weight per channel, zero at the start: `[N, H, W, C]` in and out."""
 
     def build(self, input_shape):

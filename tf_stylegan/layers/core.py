@@ -4,6 +4,8 @@ Weights are named as in the original's scopes (`…/weight`, `…/bias`) and kep
 `gain / √fan_in · lrmul` is applied when the layer runs (Karras et al. 2018, ProGAN, section 4.1).
 """
 
+import contextlib
+import contextvars
 import math
 
 import keras
@@ -14,9 +16,40 @@ from tf_stylegan.ops.conv import conv2d, conv_downsample_2d, upsample_conv_2d
 from tf_stylegan.ops.fused_bias_act import fused_bias_act
 
 serializable = keras.saving.register_keras_serializable(package="tf_stylegan")
+_weight_source = contextvars.ContextVar("weight_source", default=None)
 
 
-class EqualizedLayer(keras.layers.Layer):
+@contextlib.contextmanager
+def weights_from(source):
+    """Weights made inside the block are what `source(path, shape)` returns, and nothing is drawn at random.
+
+    Args:
+        source: function of a weight's path ("Gs/G_synthesis/4x4/Conv/weight") and shape (list of int); returns an array
+            of that shape, or None: a placeholder of one element is made, for looking at paths and shapes only.
+    """
+    token = _weight_source.set(source)
+    try:
+        yield
+    finally:
+        _weight_source.reset(token)
+
+
+class Weights:
+    """Mixed into layers and networks ahead of Keras' class: lets `weights_from` decide what a weight starts as."""
+
+    def add_weight(self, *, name, shape, initializer, **kwargs):
+        source = _weight_source.get()
+        if source is not None:
+            value = source(f"{self.path}/{name}", list(shape))
+            shape, initializer = (shape, lambda *_, **__: value) if value is not None else ([], "zeros")
+        return super().add_weight(name=name, shape=shape, initializer=initializer, **kwargs)
+
+
+class Layer(Weights, keras.layers.Layer):
+    """Base of all layers here."""
+
+
+class EqualizedLayer(Layer):
     """A layer with a `weight` under equalised learning rate and an optional `bias`; not used by itself.
 
     Args:
@@ -24,13 +57,18 @@ class EqualizedLayer(keras.layers.Layer):
         use_wscale: True keeps the weight at unit variance and scales when it runs; False scales at the start.
         lrmul: learning rate multiplier of weight and bias.
         use_bias: whether there is a bias.
-        act, act_gain: activation and its gain (None: its default), see `ops.fused_bias_act`.
+        act, act_gain, clamp: activation, its gain (None: its default) and range, see `ops.fused_bias_act`.
+        spectral_norm: divide the weight by its largest singular value (Miyato et al. 2018), estimated by one step of
+            power iteration from `weight_sn` `[1, O]`, which stays as it is.
     """
 
-    def __init__(self, gain=1.0, use_wscale=True, lrmul=1.0, use_bias=True, act="linear", act_gain=None, **kwargs):
+    def __init__(
+        self, gain=1.0, use_wscale=True, lrmul=1.0, use_bias=True, act="linear", act_gain=None, clamp=None,
+        spectral_norm=False, **kwargs,
+    ):  # fmt: skip
         super().__init__(**kwargs)
         self.gain, self.use_wscale, self.lrmul, self.use_bias = gain, use_wscale, lrmul, use_bias
-        self.act, self.act_gain = act, act_gain
+        self.act, self.act_gain, self.clamp, self.spectral_norm = act, act_gain, clamp, spectral_norm
 
     def add_equalized(self, name, shape, lrmul=1.0):
         """Adds a weight `shape` (the last axis is the output) and returns it with its factor at run time."""
@@ -42,18 +80,33 @@ class EqualizedLayer(keras.layers.Layer):
         """Adds `weight` of `shape` and, if used, `bias` of its last axis."""
         self.weight, self._factor = self.add_equalized("weight", shape, self.lrmul)
         self.bias = self.add_weight(name="bias", shape=shape[-1:], initializer="zeros") if self.use_bias else None
+        if self.spectral_norm:
+            normal = keras.initializers.RandomNormal(stddev=1)
+            self.weight_sn = self.add_weight(
+                name="weight_sn", shape=[1, shape[-1]], initializer=normal, trainable=False
+            )
 
     def scaled_weight(self):
-        return self.weight * self._factor
+        w = self.weight * self._factor
+        if not self.spectral_norm:
+            return w
+        matrix = tf.reshape(w, [-1, w.shape[-1]])
+        v = _unit(tf.matmul(self.weight_sn, matrix, transpose_b=True))
+        u = tf.matmul(v, matrix)
+        return w * tf.math.rsqrt(tf.reduce_sum(tf.square(u)) + 1e-8)
 
     def bias_act(self, x):
         """Bias and activation on `[…, C]`."""
         bias = None if self.bias is None else self.bias if self.lrmul == 1 else self.bias * self.lrmul
-        return fused_bias_act(x, bias, act=self.act, gain=self.act_gain)
+        return fused_bias_act(x, bias, act=self.act, gain=self.act_gain, clamp=self.clamp)
 
     def get_config(self):
-        names = ["gain", "use_wscale", "lrmul", "use_bias", "act", "act_gain"]
+        names = ["gain", "use_wscale", "lrmul", "use_bias", "act", "act_gain", "clamp", "spectral_norm"]
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+
+def _unit(x):
+    return x * tf.math.rsqrt(tf.reduce_sum(tf.square(x)) + 1e-8)
 
 
 @serializable
@@ -119,7 +172,7 @@ class Conv2D(EqualizedLayer):
 
 
 @serializable
-class Constant(keras.layers.Layer):
+class Constant(Layer):
     """The learned start of the synthesis (StyleGAN, section 2): `[N, size, size, fmaps]`, the same for every sample."""
 
     def __init__(self, fmaps, size=4, **kwargs):
@@ -157,7 +210,8 @@ class MinibatchStddev(keras.layers.Layer):
     """Appends the mean standard deviation within groups of the batch as channels (ProGAN, section 3).
 
     Args:
-        group_size: samples in a group. Sample n of a batch of N lies in group `n mod (N / group_size)`.
+        group_size: samples in a group, None for the whole batch (StyleGAN2-ADA). Sample n of a batch of N lies in group
+            `n mod (N / group_size)`.
         num_features: channels appended; the input's channels are split into as many parts.
     Raises:
         UserError (a ValueError): for a batch that is larger than a group and not divisible by it.
@@ -174,14 +228,15 @@ class MinibatchStddev(keras.layers.Layer):
     def call(self, x):
         batch, height, width, channels = x.shape
         message = "minibatch standard deviation: the batch must be at most the group size or a multiple of it: "
+        group_size = batch if self.group_size is None else self.group_size
         if batch is None:
             batch = tf.shape(x)[0]
-            group = tf.maximum(tf.minimum(self.group_size, batch), 1)
+            group = tf.maximum(batch if group_size is None else tf.minimum(group_size, batch), 1)
             check = tf.debugging.assert_equal(batch % group, 0, message=f"{message}group {self.group_size}")
             with tf.control_dependencies([check] if check is not None else []):
                 x = tf.identity(x)
         else:
-            group = max(min(self.group_size, batch), 1)
+            group = max(min(group_size, batch), 1)
             if batch % group:
                 raise UserError(f"{message}got a batch of {batch} with mbstd_group_size={group}")
         y = tf.reshape(x, [group, -1, height, width, self.num_features, channels // self.num_features])  # [GMHWFc]

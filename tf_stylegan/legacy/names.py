@@ -46,17 +46,22 @@ def set_variables(network, arrays):
         UserError: listing what is missing, left over, or of another shape.
     """
     variables = {legacy_name(network, v): v for v in network.variables}
+    arrays = {name: from_legacy(name, array) for name, array in arrays.items()}
+    check_variables(network.name, {name: v.shape for name, v in variables.items()}, arrays)
+    for name, variable in variables.items():
+        variable.assign(arrays[name])
+
+
+def check_variables(network_name, shapes, arrays):
+    """UserError unless `arrays` (already of our layout) are exactly those of `shapes`, both dicts by legacy name."""
     problems = []
-    missing, extra = sorted(variables.keys() - arrays.keys()), sorted(arrays.keys() - variables.keys())
+    missing, extra = sorted(shapes.keys() - arrays.keys()), sorted(arrays.keys() - shapes.keys())
     if missing:
         problems.append(f"missing: {', '.join(missing)}")
     if extra:
         problems.append(f"left over: {', '.join(extra)}")
-    converted = {name: from_legacy(name, arrays[name]) for name in variables.keys() & arrays.keys()}
-    for name in sorted(converted):
-        if converted[name].shape != tuple(variables[name].shape):
-            problems.append(f"{name} is {list(converted[name].shape)}, the network has {list(variables[name].shape)}")
+    for name in sorted(shapes.keys() & arrays.keys()):
+        if list(arrays[name].shape) != list(shapes[name]):
+            problems.append(f"{name} is {list(arrays[name].shape)}, the network has {list(shapes[name])}")
     if problems:
-        raise UserError(f"the variables do not fit network {network.name}: {'; '.join(problems)}")
-    for name, array in converted.items():
-        variables[name].assign(array)
+        raise UserError(f"the variables do not fit network {network_name}: {'; '.join(problems)}")

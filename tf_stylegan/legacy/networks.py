@@ -1,23 +1,27 @@
-"""Between legacy pickles and Keras networks (F4): `load_networks` and `save_networks`."""
+"""Between legacy files and Keras networks (F4): `load_networks` and `save_networks`."""
 
+import dataclasses
 import inspect
 import warnings
 
+import numpy as np
+
 from tf_stylegan.errors import UserError
+from tf_stylegan.layers.core import weights_from
 from tf_stylegan.legacy import pickle_io
-from tf_stylegan.legacy.names import get_variables, set_variables
+from tf_stylegan.legacy.names import check_variables, from_legacy, get_variables
 from tf_stylegan.networks.generator import Generator
 from tf_stylegan.networks.registry import NETWORKS, build_network
 
 # Our pickles carry a comment where the original's carry their source text, which those execute on loading.
-SOURCE_COMMENT = (
-    "# written by tf_stylegan; the networks are those of training/networks_stylegan2.py of NVlabs/stylegan2\n"
-)
+SOURCE_COMMENT = "# written by tf_stylegan; the networks are those of {} of NVlabs/{}\n"
+_HOMES = {4: ("training/networks_stylegan2.py", "stylegan2"), 5: ("training/networks.py", "stylegan2-ada")}
 
-# What the original lets a caller set at run time; found in files, it says nothing about the network.
+# What the originals let a caller set at run time or for training; found in files, it says nothing about the network.
 _RUN_TIME = {
     *("is_training", "is_validation", "return_dlatents", "is_template_graph", "components"),
-    *("truncation_psi_val", "truncation_cutoff_val"),
+    *("truncation_psi_val", "truncation_cutoff_val", "dlatent_broadcast"),
+    *("augment_strength", "adaptive_dropout", "freeze_layers", "pagan_fade", "score_size", "w_avg_beta"),
 }
 # Written out even at their defaults, since readers differ in theirs (stylegan2-ada-pytorch in mapping_fmaps and
 # mbstd_group_size).
@@ -26,24 +30,38 @@ _PORTABLE = {
     *("mapping_layers", "mapping_fmaps", "mapping_lrmul", "mapping_nonlinearity", "architecture", "nonlinearity"),
     *("resample_kernel", "mbstd_group_size", "mbstd_num_features"),
 }
+_OF_LABEL_MAPPING = {"mapping_layers", "mapping_fmaps", "mapping_lrmul"}  # of a discriminator that embeds its labels
 _OWN_VARIABLES = ("lod", "dlatent_avg")  # of a generator; the rest belongs to its parts
 
 
-def load_networks(path):
-    """Opens a network pickle without running anything that is in it.
+class _Misfit(Exception):
+    """A variable is missing or of another shape."""
+
+
+def load_networks(path, only=None):
+    """Opens a file of networks without running anything that is in it.
 
     Args:
-        path: a `.pkl` of this project, of NVlabs/stylegan2 (configs a to f), of NVlabs/stylegan or of ProGAN.
+        path: a network pickle of this project, of NVlabs/stylegan2, stylegan2-ada, stylegan or ProGAN, of
+            stylegan2-ada-pytorch or stylegan3 (its StyleGAN2 models), or a `.pt` checkpoint as rosinality's.
+        only: name of the one network that is wanted, for example "Gs".
     Returns:
-        tuple of built Keras networks as the file has them, usually (G, D, Gs); draw with Gs, the moving average.
+        tuple of built Keras networks as the file has them, usually (G, D, Gs); draw with Gs, the moving average. With
+        `only`, that network alone.
     Raises:
         UserError: the file cannot be read, is unsafe, damaged, or of a network this version does not know.
     """
-    return tuple(network_from_record(record, path) for record in pickle_io.read(path))
+    records = pickle_io.read(path)
+    if only is None:
+        return tuple(network_from_record(record, path) for record in records)
+    for record in records:
+        if record.name == only:
+            return network_from_record(record, path)
+    raise UserError(f"{path} holds no network named {only!r}, only {', '.join(record.name for record in records)}")
 
 
 def load_generator(path):
-    """The generator to draw with: the last one in a network pickle, by custom the moving average Gs.
+    """The generator to draw with: the last one in a file of networks, by custom the moving average Gs.
 
     Returns:
         the built Keras network; the others of the file are left alone.
@@ -58,7 +76,9 @@ def load_generator(path):
 
 
 def save_networks(path, networks):
-    """Writes networks as one pickle in the layout of version 4 (NVlabs/stylegan2), atomically.
+    """Writes networks as one pickle in the layout of version 4 (NVlabs/stylegan2) or 5 (StyleGAN2-ADA), atomically.
+
+    Networks that were loaded keep what else their file said of them, its source text included.
 
     Args:
         path: file to write.
@@ -67,8 +87,18 @@ def save_networks(path, networks):
     pickle_io.write(path, [record_from_network(network) for network in networks])
 
 
-def network_from_record(record, where="pickle"):
-    """Builds the Keras network of a NetworkRecord; `where` is for messages."""
+def network_options(record, where="pickle"):
+    """What `build_network` takes to make the network of a NetworkRecord.
+
+    Args:
+        record: NetworkRecord.
+        where: file, for messages.
+    Returns:
+        (func, keywords, unknown): the function's name, keywords that the network takes, and the sorted names of those
+        it does not know.
+    Raises:
+        UserError: for an unknown kind of network.
+    """
     func = record.func.rsplit(".", 1)[-1]
     if func not in NETWORKS:
         raise UserError(
@@ -78,57 +108,152 @@ def network_from_record(record, where="pickle"):
     for part, component in record.components.items():
         keywords = {**component.static_kwargs, **keywords, f"{part}_func": component.func.rsplit(".", 1)[-1]}
     known = _known_keywords(func, keywords)
+    return func, {k: v for k, v in keywords.items() if k in known}, sorted(keywords.keys() - known - _RUN_TIME)
+
+
+def network_from_record(record, where="pickle"):
+    """Builds the Keras network of a NetworkRecord; `where` is for messages.
+
+    Its weights are made from the record's arrays: nothing is initialised twice, and nothing is allocated for what a
+    file only claims. The record without its arrays is kept as `legacy_record`.
+    """
+    func, keywords, unknown = network_options(record, where)
     try:
-        network = build_network(func, name=record.name, **{k: v for k, v in keywords.items() if k in known})
-        set_variables(network, record.all_variables())
-    except (TypeError, ValueError) as error:  # a file may hold any value, and Keras refuses some with plain errors
+        network = _build_filled(func, record, keywords)
+    except (TypeError, ValueError, OverflowError) as error:  # files may hold any value; Keras refuses some in its words
         raise UserError(f"{where}: {error}") from error
-    unknown = sorted(keywords.keys() - known - _RUN_TIME - {"dlatent_broadcast"})
     if unknown:
         warnings.warn(
             f"{where}: {record.name} has keywords this version does not know: {', '.join(unknown)}", stacklevel=2
         )
+    network.legacy_record = _without_arrays(record)
     return network
+
+
+def _build_filled(func, record, keywords):
+    arrays = {name: from_legacy(name, array) for name, array in record.all_variables().items()}
+    taken, shapes = set(), {}
+
+    def fill(path, shape):
+        name = path.partition("/")[2]
+        if name not in arrays or list(arrays[name].shape) != shape:
+            raise _Misfit
+        taken.add(name)
+        return np.array(arrays[name], np.float32, order="C")  # a copy: the file may go away or change
+
+    def look(path, shape):
+        shapes[path.partition("/")[2]] = shape
+
+    try:
+        with weights_from(fill):
+            network = build_network(func, name=record.name, **keywords)
+        if taken == arrays.keys():
+            return network
+    except _Misfit:
+        pass
+    with weights_from(look):
+        build_network(func, name=record.name, **keywords)
+    check_variables(record.name, shapes, arrays)
+    raise RuntimeError(f"{record.name}: two variables share a path")
+
+
+def _without_arrays(record):
+    components = {part: _without_arrays(component) for part, component in record.components.items()}
+    return dataclasses.replace(record, components=components, variables=dict.fromkeys(record.variables))
 
 
 def record_from_network(network):
     """The NetworkRecord of a Keras network, variables as NumPy arrays in the legacy layout."""
-    func = next(name for name, cls in NETWORKS.items() if type(network) is cls)
+    arrays = get_variables(network)
+    template = getattr(network, "legacy_record", None)
+    if template is not None:
+        return _filled(template, arrays, _keywords_to_write(network))
+    func, is_ada = _func(network)
     if not isinstance(network, Generator):
-        return _record(network, func, get_variables(network))
-    parts = {"synthesis": network.synthesis, "mapping": network.mapping}
+        return _record(network, func, is_ada, arrays)
+    components = {}
+    for part, component in (("synthesis", network.synthesis), ("mapping", network.mapping)):
+        part_func = network.keywords[f"{part}_func"]
+        components[part] = _record(component, part_func, is_ada, get_variables(component))
+    own = {name: arrays[name] for name in _OWN_VARIABLES if name in arrays}
+    return _record(network, func, is_ada, own, components)
+
+
+def _filled(template, arrays, portable=None, prefix=""):
+    """A record as it was read, with these arrays and, where readers could disagree, keywords spelled out."""
     components = {
-        part: _record(component, network.keywords[f"{part}_func"], get_variables(component))
-        for part, component in parts.items()
+        part: _filled(component, arrays, prefix=f"{prefix}{component.name}/")
+        for part, component in template.components.items()
     }
-    own = get_variables(network)
-    return _record(network, func, {name: own[name] for name in _OWN_VARIABLES}, components)
+    keywords = template.static_kwargs
+    if portable and template.func.rsplit(".", 1)[-1] in ("G_main", "D_stylegan2", "D_main"):
+        keywords = {**{name: portable[name] for name in portable if name in _PORTABLE}, **keywords}
+    variables = {name: arrays[prefix + name] for name in template.variables}
+    return dataclasses.replace(template, static_kwargs=keywords, components=components, variables=variables)
 
 
-def _record(network, func, variables, components=None):
+def _func(network):
+    """(name of the function the originals build such a network with, whether it is StyleGAN2-ADA's)."""
+    if isinstance(network, Generator):
+        is_ada = network.is_ada
+    else:
+        is_ada = bool(network.keywords.get("embed_labels"))
+    names = [name for name, cls in NETWORKS.items() if type(network) is cls]
+    return names[-1] if is_ada else names[0], is_ada
+
+
+def _record(network, func, is_ada, variables, components=None):
+    version = 5 if is_ada else 4
     return pickle_io.NetworkRecord(
         name=network.name,
         func=func,
+        version=version,
         static_kwargs=_keywords_to_write(network),
         components=components or {},
         variables=variables,
-        source=SOURCE_COMMENT,
+        source=SOURCE_COMMENT.format(*_HOMES[version]),
+        extra=_interface(network) if is_ada else {},
     )
+
+
+def _interface(network):
+    """What version 5 tells of inputs and outputs, in the originals' layout."""
+    batch, names = None, ("input_names", "output_names", "input_shapes", "output_shapes")
+    if isinstance(network, Generator):
+        inputs = {"latents_in": [batch, network.latent_size], "labels_in": [batch, network.label_size]}
+        outputs = {"images_out": [batch, network.num_channels, network.resolution, network.resolution]}
+    elif hasattr(network, "num_layers"):
+        inputs = {"dlatents_in": [batch, network.num_layers, network.dlatent_size]}
+        outputs = {"images_out": [batch, network.num_channels, network.resolution, network.resolution]}
+    elif hasattr(network, "latent_size"):
+        inputs = {"latents_in": [batch, network.latent_size], "labels_in": [batch, network.label_size]}
+        outputs = {"dlatents_out": [batch, network.dlatent_broadcast, network.dlatent_size]}
+    else:
+        size = [network.num_channels, network.resolution, network.resolution]
+        inputs = {"images_in": [batch, *size], "labels_in": [batch, network.label_size]}
+        outputs = {"scores_out": [batch, 1]}
+    return dict(zip(names, (list(inputs), list(outputs), list(inputs.values()), list(outputs.values()))))
 
 
 def _keywords_to_write(network):
     """What differs from the defaults, and what readers disagree on; a generator gets the keywords of its parts too."""
     keywords, classes = dict(network.keywords), [type(network)]
+    dropped = {"dlatent_broadcast", "embed_labels"}  # the functions' names say whether labels are embedded
     if isinstance(network, Generator):
         parts = [network.mapping, network.synthesis]
         classes += [type(part) for part in parts]
         keywords = {**parts[0].keywords, **parts[1].keywords, **keywords}
-        del keywords["dlatent_broadcast"]
+        if network.is_ada:
+            dropped.add("synthesis_func")  # the component says so, and other readers do not know the keyword
+        if network.is_ada != bool(keywords.get("embed_labels")):  # unless they are mixed
+            dropped.remove("embed_labels")
+    elif "mbstd_group_size" in keywords and not keywords.get("embed_labels"):
+        dropped |= _OF_LABEL_MAPPING
     defaults = _defaults(classes)
     return {
         name: list(value) if isinstance(value, tuple) else value
         for name, value in keywords.items()
-        if name in _PORTABLE or value != defaults.get(name)
+        if name not in dropped and (name in _PORTABLE or value != defaults.get(name))
     }
 
 

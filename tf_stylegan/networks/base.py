@@ -5,9 +5,10 @@ import numpy as np
 import tensorflow as tf
 
 from tf_stylegan.errors import UserError
+from tf_stylegan.layers.core import Weights
 
 
-class Network(keras.Model):
+class Network(Weights, keras.Model):
     """A model wholly described by its keywords.
 
     Sub-classes pass `locals()` of their constructor on; `keywords` then holds every argument, which is the Keras config
@@ -48,6 +49,11 @@ def check_resolution(resolution):
 def check_choice(name, value, choices):
     if value not in choices:
         raise UserError(f"{name} must be one of {', '.join(map(str, choices))}; got {value!r}")
+
+
+def check_number(name, value, least, most):
+    if not isinstance(value, int) or not least <= value <= most:
+        raise UserError(f"{name} must be a whole number from {least} to {most}, got {value!r}")
 
 
 def check_labels(labels, label_size, batch_like):

@@ -74,11 +74,12 @@ class DiscriminatorStyleGAN(GrowingDiscriminator):
         self.from_rgb = [
             Conv2D(nf(log2 - 1), 1, act=nonlinearity, name=f"FromRGB_lod{top - log2}") for log2 in range(top, 1, -1)
         ]
+        settings = {"act": nonlinearity, "clamp": None}
         self.blocks = [
-            Block(2**log2, nf(log2 - 1), nf(log2 - 2), False, False, nonlinearity, resample_kernel)
+            Block(2**log2, nf(log2 - 1), nf(log2 - 2), False, False, settings, resample_kernel)
             for log2 in range(top, 2, -1)
         ]
-        self.head = Head(nf(1), nf(0), False, nonlinearity, mbstd_group_size, mbstd_num_features)
+        self.head = Head(nf(1), nf(0), False, settings, mbstd_group_size, mbstd_num_features)
         self.output_layer = Dense(max(label_size, 1), name="Output")
 
     def build(self, input_shape=None):

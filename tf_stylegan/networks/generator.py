@@ -17,7 +17,7 @@ from tf_stylegan.ops import random
 
 @serializable
 class Generator(Network):
-    """`G_main` of training/networks_stylegan2.py: latents to pictures.
+    """`G_main` of training/networks_stylegan2.py and of StyleGAN2-ADA's networks.py: latents to pictures.
 
     `Gs.mapping(latents, labels)` and `Gs.synthesis(dlatents, noise_mode=…)` are its two parts, models themselves.
 
@@ -26,7 +26,8 @@ class Generator(Network):
         truncation_cutoff: number of styles that are truncated; None for all.
         dlatent_avg_beta: decay of the running average of w, per batch in training; None leaves it alone.
         style_mixing_prob: probability of mixing two styles in training; None or 0 for never.
-        mapping_func, synthesis_func: names of the parts, as in the original.
+        mapping_func, synthesis_func: names of the parts, as in the original. "G_synthesis" is StyleGAN2-ADA's, in which
+            labels are embedded and mapping layers are as wide as w, unless `embed_labels` and `mapping_fmaps` say else.
         **kwargs: keywords of the parts (`resolution`, `label_size`, …), each handed to those that know it.
     Raises:
         UserError: for a keyword that neither part knows.
@@ -36,7 +37,9 @@ class Generator(Network):
     syntheses = {
         "G_synthesis_stylegan2": SynthesisStyleGAN2,
         "G_synthesis_stylegan_revised": SynthesisStyleGANRevised,
+        "G_synthesis": SynthesisStyleGAN2,
     }
+    ada_defaults = {"embed_labels": True, "mapping_fmaps": None}
 
     def __init__(
         self,
@@ -55,6 +58,9 @@ class Generator(Network):
         check_choice("mapping_func", mapping_func, self.mappings)
         check_choice("synthesis_func", synthesis_func, self.syntheses)
         parts = self.mappings[mapping_func], self.syntheses[synthesis_func]
+        self.is_ada = parts[1] is SynthesisStyleGAN2 and synthesis_func == "G_synthesis"
+        if self.is_ada:
+            kwargs = {**self.ada_defaults, **kwargs}
         known = [
             set(inspect.signature(part.__init__).parameters) - {"self", "name", "dlatent_broadcast"} for part in parts
         ]
@@ -75,7 +81,7 @@ class Generator(Network):
     def build(self, input_shape=None):
         # Assigned inside replicas: without an aggregation each replica's copy would drift off on its own.
         state = {"trainable": False, "initializer": "zeros", "aggregation": "mean"}
-        self.lod = self.add_weight(name="lod", shape=[], **state)
+        self.lod = None if self.is_ada else self.add_weight(name="lod", shape=[], **state)
         self.dlatent_avg = self.add_weight(name="dlatent_avg", shape=[self.mapping.dlatent_size], **state)
         self.mapping.build()
         self.synthesis.build()

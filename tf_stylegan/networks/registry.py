@@ -15,7 +15,10 @@ NETWORKS = {
     "D_basic": DiscriminatorStyleGAN1,
     "G_paper": GeneratorProGAN,
     "D_paper": DiscriminatorProGAN,
+    "D_main": DiscriminatorStyleGAN2,
 }
+# What StyleGAN2-ADA's discriminator, of the same class, is when nothing else is said.
+DEFAULTS = {"D_main": {"embed_labels": True, "mbstd_group_size": None}}
 
 
 def build_network(func, **kwargs):
@@ -33,7 +36,7 @@ def build_network(func, **kwargs):
     if name not in NETWORKS:
         raise UserError(f"unknown network {func!r}; known: {', '.join(NETWORKS)}")
     try:
-        network = NETWORKS[name](**kwargs)
+        network = NETWORKS[name](**{**DEFAULTS.get(name, {}), **kwargs})
     except TypeError as error:
         raise UserError(f"{name}: {error}; a keyword of another kind of network?") from error
     network.build()

@@ -13,14 +13,18 @@ from tf_stylegan.ops.upfirdn_2d import upsample_2d
 
 
 class Block(keras.layers.Layer):
-    """All layers of one resolution, under the scope `RxR` of the original; made and called by the network below."""
+    """All layers of one resolution, under the scope `RxR` of the original; made and called by the network below.
 
-    def __init__(self, res, fmaps, num_channels, to_rgb, skip, act, resample_kernel):
+    Args:
+        settings: of all its layers: `act`, `clamp`, `resample_kernel`.
+    """
+
+    def __init__(self, res, fmaps, num_channels, to_rgb, skip, settings, use_noise=True, fmap_const=None):
         super().__init__(name=f"{res}x{res}")
         self.res = res
-        style = {"act": act, "resample_kernel": resample_kernel}
+        style = {"use_noise": use_noise, **settings}
         if res == 4:
-            self.const = Constant(fmaps, name="Const")
+            self.const = Constant(fmap_const or fmaps, name="Const")
             self.convs = [ModulatedConv2D(fmaps, name="Conv", **style)]
         else:
             self.const = None
@@ -28,12 +32,13 @@ class Block(keras.layers.Layer):
                 ModulatedConv2D(fmaps, up=True, name="Conv0_up", **style),
                 ModulatedConv2D(fmaps, name="Conv1", **style),
             ]
-        self.to_rgb = (
-            ModulatedConv2D(num_channels, 1, demodulate=False, use_noise=False, name="ToRGB") if to_rgb else None
-        )
-        self.skip = None
+        self.to_rgb = self.skip = None
+        if to_rgb:
+            rgb = {"demodulate": False, "use_noise": False, "clamp": settings["clamp"]}
+            self.to_rgb = ModulatedConv2D(num_channels, 1, name="ToRGB", **rgb)
         if skip:
-            self.skip = Conv2D(fmaps, 1, up=True, use_bias=False, resample_kernel=resample_kernel, name="Skip")
+            kernel = settings["resample_kernel"]
+            self.skip = Conv2D(fmaps, 1, up=True, use_bias=False, resample_kernel=kernel, name="Skip")
 
     def build(self, fmaps_in, dlatent_size):
         if self.const is not None:
@@ -62,7 +67,7 @@ class Block(keras.layers.Layer):
 
 @serializable
 class SynthesisStyleGAN2(Synthesis):
-    """`G_synthesis_stylegan2` of training/networks_stylegan2.py.
+    """`G_synthesis_stylegan2` of training/networks_stylegan2.py, `G_synthesis` of StyleGAN2-ADA's networks.py.
 
     Args:
         dlatent_size: width of w.
@@ -75,6 +80,10 @@ class SynthesisStyleGAN2(Synthesis):
         dtype: "float32", the only one.
         resample_kernel: low-pass filter of the changes of size, None for a box.
         fused_modconv: accepted for the originals' sake; both of its settings are the same computation here.
+        use_noise: False leaves the noise out.
+        fmap_const: channels of the learned constant, None for those of the first layer.
+        conv_clamp: activations are cut to [-conv_clamp, conv_clamp], None: they are not (StyleGAN2-ADA, appendix D.1).
+        num_fp16_res: accepted for the originals' sake: how many resolutions they compute in half precision.
     """
 
     def __init__(
@@ -92,6 +101,10 @@ class SynthesisStyleGAN2(Synthesis):
         dtype="float32",
         resample_kernel=(1, 3, 3, 1),
         fused_modconv=True,
+        use_noise=True,
+        fmap_const=None,
+        conv_clamp=None,
+        num_fp16_res=0,
         name="G_synthesis",
     ):
         resample_kernel = None if resample_kernel is None else list(resample_kernel)
@@ -106,14 +119,16 @@ class SynthesisStyleGAN2(Synthesis):
             dlatent_size=dlatent_size,
             num_layers=layers,
             randomize_noise=randomize_noise,
-            noise_sizes=[2 ** ((i + 5) // 2) for i in range(layers - 1)],
+            noise_sizes=[2 ** ((i + 5) // 2) for i in range(layers - 1)] if use_noise else [],
         )
+        settings = {"act": nonlinearity, "clamp": conv_clamp, "resample_kernel": resample_kernel}
         self.blocks = []
         for log2 in range(2, top + 1):
             fmaps = num_fmaps(log2 - 1, fmap_base, fmap_decay, fmap_min, fmap_max)
             to_rgb = architecture == "skip" or log2 == top
             skip = architecture == "resnet" and log2 > 2
-            self.blocks.append(Block(2**log2, fmaps, num_channels, to_rgb, skip, nonlinearity, resample_kernel))
+            block = Block(2**log2, fmaps, num_channels, to_rgb, skip, settings, use_noise, fmap_const)
+            self.blocks.append(block)
 
     def build(self, input_shape=None):
         self.add_noise()
@@ -135,7 +150,7 @@ class SynthesisStyleGAN2(Synthesis):
         """
         self.check_dlatents(dlatents)
         w = tf.unstack(dlatents, axis=1)
-        noises = self.noise_maps(noise_mode, tf.shape(dlatents)[0], seed, noise)
+        noises = self.noise_maps(noise_mode, tf.shape(dlatents)[0], seed, noise) or [None] * (self.num_layers - 1)
         x = y = None
         layer = 0
         for block in self.blocks:

@@ -50,10 +50,11 @@ class SynthesisStyleGANRevised(Synthesis):
             randomize_noise=randomize_noise,
             noise_sizes=[2 ** ((i + 5) // 2) for i in range(layers - 1)],
         )
+        settings = {"act": nonlinearity, "clamp": None, "resample_kernel": resample_kernel}
         self.blocks, self.to_rgb = [], []
         for log2 in range(2, top + 1):
             fmaps = num_fmaps(log2 - 1, fmap_base, fmap_decay, fmap_min, fmap_max)
-            self.blocks.append(Block(2**log2, fmaps, num_channels, False, False, nonlinearity, resample_kernel))
+            self.blocks.append(Block(2**log2, fmaps, num_channels, False, False, settings))
             name = f"ToRGB_lod{top - log2}"
             self.to_rgb.append(ModulatedConv2D(num_channels, 1, demodulate=False, use_noise=False, name=name))
 

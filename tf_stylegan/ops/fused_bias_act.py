@@ -31,8 +31,8 @@ ACTIVATIONS = {
 }
 
 
-def fused_bias_act(x, b=None, act="linear", alpha=None, gain=None):
-    """`act(x + b) · gain`.
+def fused_bias_act(x, b=None, act="linear", alpha=None, gain=None, clamp=None):
+    """`act(x + b) · gain`, optionally cut to a range.
 
     Args:
         x: tensor, channels last, floating point.
@@ -40,6 +40,7 @@ def fused_bias_act(x, b=None, act="linear", alpha=None, gain=None):
         act: one of `ACTIVATIONS`.
         alpha: slope of "lrelu" below zero; None is 0.2.
         gain: factor after the activation; None is the activation's own (√2 for relu, lrelu, swish, else 1).
+        clamp: the result is cut to [-clamp, clamp], last of all (StyleGAN2-ADA, appendix D.1); None leaves it.
     Returns:
         tensor of the shape and dtype of `x`.
     Raises:
@@ -56,4 +57,5 @@ def fused_bias_act(x, b=None, act="linear", alpha=None, gain=None):
         x = tf.nn.bias_add(x, b) if x.shape.rank != 1 else x + b
     x = spec.func(x, spec.def_alpha if alpha is None else alpha)
     gain = spec.def_gain if gain is None else gain
-    return x if gain == 1 else x * tf.cast(gain, x.dtype)
+    x = x if gain == 1 else x * tf.cast(gain, x.dtype)
+    return x if clamp is None else tf.clip_by_value(x, tf.cast(-clamp, x.dtype), tf.cast(clamp, x.dtype))
