@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+import mmap
 import warnings
 
 import numpy as np
@@ -127,7 +128,18 @@ def network_from_record(record, where="pickle"):
             f"{where}: {record.name} has keywords this version does not know: {', '.join(unknown)}", stacklevel=2
         )
     network.legacy_record = _without_arrays(record)
+    _release_pages(record)
     return network
+
+
+def _release_pages(record):
+    """Takes the pages of a mapped file out of this process' memory; the next reader brings them back."""
+    for owner in record.all_variables().values():
+        while isinstance(owner, np.ndarray):
+            owner = owner.base
+        if isinstance(owner, memoryview) and isinstance(owner.obj, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+            owner.obj.madvise(mmap.MADV_DONTNEED)
+            return
 
 
 def _build_filled(func, record, keywords):
