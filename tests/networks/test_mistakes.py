@@ -55,7 +55,7 @@ def test_mistakes_in_a_call(network, mistake, message):
     [
         ({"fmap_bsae": 1}, "fmap_bsae"),
         ({"architecture": "unet"}, "architecture must be one of orig, skip, resnet; got 'unet'"),
-        ({"dtype": "float16"}, "dtype must be one of float32; got 'float16'"),
+        ({"dtype": "float8"}, "dtype must be one of float32, bfloat16, float16; got 'float8'"),
         *(({"resolution": n}, f"power of two from 4 to 1024, got {n}") for n in (0, 2, 6, 48, 2048, -4)),
     ],
 )

@@ -35,7 +35,14 @@ def weights_from(source):
 
 
 class Weights:
-    """Mixed into layers and networks ahead of Keras' class: lets `weights_from` decide what a weight starts as."""
+    """Mixed into layers and networks ahead of Keras' class.
+
+    Lets `weights_from` decide what a weight starts as. Leaves the inputs' types alone: weights are float32, a layer
+    computes in the type of the features it is given.
+    """
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, autocast=False, **kwargs)
 
     def add_weight(self, *, name, shape, initializer, **kwargs):
         source = _weight_source.get()
@@ -157,7 +164,7 @@ class Conv2D(EqualizedLayer):
         self.add_core([self.kernel, self.kernel, input_shape[-1], self.fmaps])
 
     def call(self, x):
-        w = self.scaled_weight()
+        w = tf.cast(self.scaled_weight(), x.dtype)
         if self.up:
             x = upsample_conv_2d(x, w, k=self.resample_kernel)
         elif self.down:
@@ -195,7 +202,7 @@ class Constant(Layer):
 
 
 @serializable
-class PixelNorm(keras.layers.Layer):
+class PixelNorm(Layer):
     """Divides by the root mean square over the last axis (ProGAN, section 4.2); 1e-8 under the root."""
 
     def build(self, input_shape=None):
@@ -206,7 +213,7 @@ class PixelNorm(keras.layers.Layer):
 
 
 @serializable
-class MinibatchStddev(keras.layers.Layer):
+class MinibatchStddev(Layer):
     """Appends the mean standard deviation within groups of the batch as channels (ProGAN, section 3).
 
     Args:

@@ -35,7 +35,10 @@ class ModulatedConv2D(Conv2D):
             self.noise_strength = self.add_weight(name="noise_strength", shape=[], initializer="zeros")
 
     def call(self, x, dlatents, noise=None):
-        """x `[N, H, W, I]`, dlatents `[N, dlatent_size]`, noise `[N or 1, H', W', 1]` or None → like noise, `fmaps`."""
+        """x `[N, H, W, I]`, dlatents `[N, dlatent_size]`, noise `[N or 1, H', W', 1]` or None → like noise, `fmaps`.
+
+        Style and demodulation are computed in float32, whatever the type of x.
+        """
         style = tf.matmul(dlatents, self.mod_weight * self._mod_factor) + self.mod_bias + 1
         x = modulated_conv2d(
             x,
@@ -47,7 +50,7 @@ class ModulatedConv2D(Conv2D):
             resample_kernel=self.resample_kernel,
         )
         if noise is not None and self.use_noise:
-            x += noise * self.noise_strength
+            x += tf.cast(noise * self.noise_strength, x.dtype)
         return self.bias_act(x)
 
     def get_config(self):

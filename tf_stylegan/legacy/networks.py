@@ -39,13 +39,14 @@ class _Misfit(Exception):
     """A variable is missing or of another shape."""
 
 
-def load_networks(path, only=None):
+def load_networks(path, only=None, precision=None):
     """Opens a file of networks without running anything that is in it.
 
     Args:
         path: a network pickle of this project, of NVlabs/stylegan2, stylegan2-ada, stylegan or ProGAN, of
             stylegan2-ada-pytorch or stylegan3 (its StyleGAN2 models), or a `.pt` checkpoint as rosinality's.
         only: name of the one network that is wanted, for example "Gs".
+        precision: "float32", "bfloat16" or "float16" for the features inside; None for what the file says.
     Returns:
         tuple of built Keras networks as the file has them, usually (G, D, Gs); draw with Gs, the moving average. With
         `only`, that network alone.
@@ -54,16 +55,18 @@ def load_networks(path, only=None):
     """
     records = pickle_io.read(path)
     if only is None:
-        return tuple(network_from_record(record, path) for record in records)
+        return tuple(network_from_record(record, path, precision) for record in records)
     for record in records:
         if record.name == only:
-            return network_from_record(record, path)
+            return network_from_record(record, path, precision)
     raise UserError(f"{path} holds no network named {only!r}, only {', '.join(record.name for record in records)}")
 
 
-def load_generator(path):
+def load_generator(path, precision=None):
     """The generator to draw with: the last one in a file of networks, by custom the moving average Gs.
 
+    Args:
+        path, precision: as `load_networks`.
     Returns:
         the built Keras network; the others of the file are left alone.
     Raises:
@@ -73,7 +76,7 @@ def load_generator(path):
     generators = [record for record in records if record.func.rsplit(".", 1)[-1].startswith("G_")]
     if not generators:
         raise UserError(f"{path} holds no generator, only {', '.join(f'{r.name} ({r.func})' for r in records)}")
-    return network_from_record(generators[-1], path)
+    return network_from_record(generators[-1], path, precision)
 
 
 def save_networks(path, networks):
@@ -112,13 +115,15 @@ def network_options(record, where="pickle"):
     return func, {k: v for k, v in keywords.items() if k in known}, sorted(keywords.keys() - known - _RUN_TIME)
 
 
-def network_from_record(record, where="pickle"):
-    """Builds the Keras network of a NetworkRecord; `where` is for messages.
+def network_from_record(record, where="pickle", precision=None):
+    """Builds the Keras network of a NetworkRecord; `where` is for messages, `precision` as in `load_networks`.
 
     Its weights are made from the record's arrays: nothing is initialised twice, and nothing is allocated for what a
     file only claims. The record without its arrays is kept as `legacy_record`.
     """
     func, keywords, unknown = network_options(record, where)
+    if precision is not None:
+        keywords["dtype"] = precision
     try:
         network = _build_filled(func, record, keywords)
     except (TypeError, ValueError, OverflowError) as error:  # files may hold any value; Keras refuses some in its words
@@ -250,7 +255,8 @@ def _interface(network):
 def _keywords_to_write(network):
     """What differs from the defaults, and what readers disagree on; a generator gets the keywords of its parts too."""
     keywords, classes = dict(network.keywords), [type(network)]
-    dropped = {"dlatent_broadcast", "embed_labels"}  # the functions' names say whether labels are embedded
+    # The functions' names say whether labels are embedded; the type of the features is the reader's business.
+    dropped = {"dlatent_broadcast", "embed_labels", "dtype"}
     if isinstance(network, Generator):
         parts = [network.mapping, network.synthesis]
         classes += [type(part) for part in parts]

@@ -7,6 +7,8 @@ import tensorflow as tf
 from tf_stylegan.errors import UserError
 from tf_stylegan.layers.core import Weights
 
+DTYPES = ("float32", "bfloat16", "float16")
+
 
 class Network(Weights, keras.Model):
     """A model wholly described by its keywords.
@@ -16,12 +18,13 @@ class Network(Weights, keras.Model):
     """
 
     grows = False  # whether calls take a level of detail
+    dtypes = ("float32",)  # that features may have; weights, styles, pictures and scores are float32 always
 
     def __init__(self, scope):
         super().__init__(name=scope["name"])
         self.keywords = {k: v for k, v in scope.items() if k not in ("self", "name", "kwargs", "__class__")}
         self.keywords.update(scope.get("kwargs", {}))
-        check_choice("dtype", self.keywords.get("dtype", "float32"), ("float32",))
+        check_choice("dtype", self.keywords.get("dtype", "float32"), self.dtypes)
 
     def get_config(self):
         return {"name": self.name, **self.keywords}

@@ -1,9 +1,11 @@
 """The discriminator of StyleGAN2's configs b–d: StyleGAN2's layers, progressively grown (F3)."""
 
+import tensorflow as tf
+
 from tf_stylegan.errors import UserError
 from tf_stylegan.layers.core import Conv2D, Dense, serializable
 from tf_stylegan.layers.modulated import num_fmaps
-from tf_stylegan.networks.base import Network, check_choice, check_labels, check_resolution, label_scores
+from tf_stylegan.networks.base import DTYPES, Network, check_choice, check_labels, check_resolution, label_scores
 from tf_stylegan.networks.discriminator_stylegan2 import Block, Head
 from tf_stylegan.networks.growing import STRUCTURES, Lod, shrink_images
 
@@ -35,6 +37,7 @@ class GrowingDiscriminator(Network):
             size = [self.resolution, self.resolution, self.num_channels]
             raise UserError(f"images must be [N, {str(size)[1:]} for this network, got {images.shape}")
         lod = Lod.of(lod, self.lod, len(self.blocks))
+        images = tf.cast(images, self.keywords["dtype"])
         return shrink_images(images, self.resolution, self.from_rgb, self.blocks, lod)
 
 
@@ -45,6 +48,8 @@ class DiscriminatorStyleGAN(GrowingDiscriminator):
     Args, as `DiscriminatorStyleGAN2` without architecture, and:
         structure: "auto", "fixed", "linear" or "recursive": accepted for the originals' sake, values are the same.
     """
+
+    dtypes = DTYPES
 
     def __init__(
         self,

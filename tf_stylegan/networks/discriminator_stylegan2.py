@@ -2,12 +2,13 @@
 
 import math
 
-import keras
+import tensorflow as tf
 
 from tf_stylegan.errors import UserError
-from tf_stylegan.layers.core import Conv2D, Dense, MinibatchStddev, serializable
+from tf_stylegan.layers.core import Conv2D, Dense, Layer, MinibatchStddev, serializable
 from tf_stylegan.layers.modulated import num_fmaps
 from tf_stylegan.networks.base import (
+    DTYPES,
     Network,
     check_choice,
     check_labels,
@@ -38,7 +39,7 @@ class FromRGB(Conv2D):
             self.pagan.build([None, self.pagan_num])
 
 
-class Block(keras.layers.Layer):
+class Block(Layer):
     """All layers of one resolution above 4x4, under the scope `RxR`; made and called by the network below.
 
     Args:
@@ -78,7 +79,7 @@ class Block(keras.layers.Layer):
         return x
 
 
-class Head(keras.layers.Layer):
+class Head(Layer):
     """The layers of the scope `4x4`: minibatch standard deviation, convolution, dense."""
 
     def __init__(
@@ -106,6 +107,7 @@ class Head(keras.layers.Layer):
         if self.from_rgb is not None:
             rgb = self.from_rgb(y)
             x = rgb if x is None else x + rgb
+        x = tf.cast(x, tf.float32)
         if self.mbstd is not None:
             x = self.mbstd(x)
         return self.dense(self.conv(x))
@@ -123,7 +125,7 @@ class DiscriminatorStyleGAN2(Network):
         nonlinearity: activation.
         mbstd_group_size, mbstd_num_features: see `layers.core.MinibatchStddev`; a group of 0 or 1, or no features,
             leave it out.
-        dtype: "float32", the only one.
+        dtype: of the features above 4x4: "float32", "bfloat16" or "float16".
         resample_kernel: low-pass filter of the changes of size, None for a box.
         conv_clamp, num_fp16_res: as `SynthesisStyleGAN2`.
         embed_labels: how labels decide: False: they choose one of `label_size` scores; True: they are embedded and the
@@ -134,6 +136,8 @@ class DiscriminatorStyleGAN2(Network):
         use_pagan, pagan_num: see `FromRGB`.
         score_max: scores without labels; the first one counts, the others are for auxiliary tasks.
     """
+
+    dtypes = DTYPES
 
     def __init__(
         self,
@@ -224,7 +228,7 @@ class DiscriminatorStyleGAN2(Network):
             size = f"{self.resolution}, {self.resolution}, {self.num_channels}"
             raise UserError(f"images must be [N, {size}] for this network, got {images.shape}")
         labels = check_labels(labels, self.label_size, images)
-        x, y = None, images
+        x, y = None, tf.cast(images, self.keywords["dtype"])
         for block in self.blocks:
             x = block(x, y)
             if self.architecture == "skip":

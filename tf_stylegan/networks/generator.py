@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tf_stylegan.errors import UserError
 from tf_stylegan.layers.core import serializable
-from tf_stylegan.networks.base import Network, check_choice
+from tf_stylegan.networks.base import DTYPES, Network, check_choice
 from tf_stylegan.networks.growing import Lod
 from tf_stylegan.networks.mapping import Mapping
 from tf_stylegan.networks.synthesis_stylegan2 import SynthesisStyleGAN2
@@ -33,6 +33,7 @@ class Generator(Network):
         UserError: for a keyword that neither part knows.
     """
 
+    dtypes = DTYPES  # the parts are stricter where they must
     mappings = {"G_mapping": Mapping}
     syntheses = {
         "G_synthesis_stylegan2": SynthesisStyleGAN2,
@@ -71,6 +72,7 @@ class Generator(Network):
             )
         self.synthesis = parts[1](**{k: v for k, v in kwargs.items() if k in known[1]})
         self.num_layers = self.synthesis.num_layers
+        known[0] -= {"dtype"}  # half precision is for features; w stays exact
         self.mapping = parts[0](
             dlatent_broadcast=self.num_layers, **{k: v for k, v in kwargs.items() if k in known[0]}
         )  # fmt: skip

@@ -6,12 +6,11 @@ training/networks_progan.py (Karras et al. 2018, table 2).
 
 import math
 
-import keras
 import tensorflow as tf
 
 from tf_stylegan.errors import UserError
 from tf_stylegan.layers.adain import ScaledConv2D
-from tf_stylegan.layers.core import Dense, EqualizedLayer, MinibatchStddev, serializable
+from tf_stylegan.layers.core import Dense, EqualizedLayer, Layer, MinibatchStddev, serializable
 from tf_stylegan.layers.modulated import num_fmaps
 from tf_stylegan.networks.base import Network, check_choice, check_labels, check_resolution
 from tf_stylegan.networks.discriminator_stylegan import GrowingDiscriminator
@@ -39,7 +38,7 @@ class DensePictures(EqualizedLayer):
         return {**super().get_config(), "fmaps": self.fmaps}
 
 
-class UpBlock(keras.layers.Layer):
+class UpBlock(Layer):
     """The layers of one resolution of the generator, under the scope `RxR`, each followed by pixel norm."""
 
     def __init__(self, res, fmaps, fused_scale, norm, settings):
@@ -151,7 +150,7 @@ def _pixel_norm(x, epsilon):
     return x * tf.math.rsqrt(tf.reduce_mean(tf.square(x), axis=-1, keepdims=True) + epsilon)
 
 
-class DownBlock(keras.layers.Layer):
+class DownBlock(Layer):
     """The layers of one resolution of the discriminator, under the scope `RxR`."""
 
     def __init__(self, res, fmaps, fmaps_out, fused_scale, settings):
@@ -170,7 +169,7 @@ class DownBlock(keras.layers.Layer):
         return x if self.fused_scale else downsample_2d(x)
 
 
-class Head(keras.layers.Layer):
+class Head(Layer):
     """The layers of the scope `4x4` of the discriminator."""
 
     def __init__(self, fmaps_conv, fmaps_dense, mbstd_group_size, settings):

@@ -5,11 +5,10 @@ training/networks_stylegan.py of NVlabs/stylegan, which StyleGAN2's config-a use
 
 import math
 
-import keras
 import tensorflow as tf
 
 from tf_stylegan.layers.adain import ScaledConv2D, StyledConstant, StyledConv2D, StyledDense
-from tf_stylegan.layers.core import Dense, MinibatchStddev, serializable
+from tf_stylegan.layers.core import Dense, Layer, MinibatchStddev, serializable
 from tf_stylegan.layers.modulated import num_fmaps
 from tf_stylegan.networks.base import check_choice, check_labels, check_resolution, label_scores
 from tf_stylegan.networks.discriminator_stylegan import GrowingDiscriminator
@@ -26,7 +25,7 @@ class MappingStyleGAN1(Mapping):
     dense_settings = {"gain": math.sqrt(2), "act_gain": 1.0}
 
 
-class Block(keras.layers.Layer):
+class Block(Layer):
     """All layers of one resolution of the synthesis, under the scope `RxR`."""
 
     def __init__(self, res, fmaps, const_input_layer, fused_scale, blur_filter, settings):
@@ -190,7 +189,7 @@ class GeneratorStyleGAN1(Generator):
         )
 
 
-class HeadStyleGAN1(keras.layers.Layer):
+class HeadStyleGAN1(Layer):
     """The layers of the scope `4x4` of `D_basic`."""
 
     def __init__(self, fmaps_conv, fmaps_dense, outputs, mbstd_group_size, mbstd_num_features, settings):
@@ -215,7 +214,7 @@ class HeadStyleGAN1(keras.layers.Layer):
         return self.dense1(self.dense0(self.conv(x)))
 
 
-class DownBlock(keras.layers.Layer):
+class DownBlock(Layer):
     """The layers of one resolution of `D_basic`, under the scope `RxR`."""
 
     def __init__(self, res, fmaps, fmaps_out, fused_scale, blur_filter, settings):

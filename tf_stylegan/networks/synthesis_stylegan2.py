@@ -2,17 +2,16 @@
 
 import math
 
-import keras
 import tensorflow as tf
 
-from tf_stylegan.layers.core import Constant, Conv2D, serializable
+from tf_stylegan.layers.core import Constant, Conv2D, Layer, serializable
 from tf_stylegan.layers.modulated import ModulatedConv2D, num_fmaps
-from tf_stylegan.networks.base import check_choice, check_resolution
+from tf_stylegan.networks.base import DTYPES, check_choice, check_resolution
 from tf_stylegan.networks.synthesis import Synthesis
 from tf_stylegan.ops.upfirdn_2d import upsample_2d
 
 
-class Block(keras.layers.Layer):
+class Block(Layer):
     """All layers of one resolution, under the scope `RxR` of the original; made and called by the network below.
 
     Args:
@@ -53,11 +52,14 @@ class Block(keras.layers.Layer):
         if self.to_rgb is not None:
             self.to_rgb.build(shape, [None, dlatent_size])
 
-    def call(self, x, dlatents, noises):
-        """x: output of the block before (None at 4x4) → output; dlatents and noises: one per convolution."""
+    def call(self, x, dlatents, noises, dtype="float32"):
+        """x: output of the block before (None at 4x4) → output; dlatents and noises: one per convolution.
+
+        dtype: of the features, which the first block decides.
+        """
         skip = x
         if self.const is not None:
-            x = self.const(dlatents[0])
+            x = tf.cast(self.const(dlatents[0]), dtype)
         for conv, w, noise in zip(self.convs, dlatents, noises):
             x = conv(x, w, noise)
         if self.skip is not None:
@@ -77,7 +79,7 @@ class SynthesisStyleGAN2(Synthesis):
         randomize_noise: the noise mode where none is asked for: True is "random", False "const".
         architecture: "orig", "skip" or "resnet".
         nonlinearity: activation.
-        dtype: "float32", the only one.
+        dtype: of the features: "float32", "bfloat16" or "float16".
         resample_kernel: low-pass filter of the changes of size, None for a box.
         fused_modconv: accepted for the originals' sake; both of its settings are the same computation here.
         use_noise: False leaves the noise out.
@@ -85,6 +87,8 @@ class SynthesisStyleGAN2(Synthesis):
         conv_clamp: activations are cut to [-conv_clamp, conv_clamp], None: they are not (StyleGAN2-ADA, appendix D.1).
         num_fp16_res: accepted for the originals' sake: how many resolutions they compute in half precision.
     """
+
+    dtypes = DTYPES
 
     def __init__(
         self,
@@ -155,11 +159,11 @@ class SynthesisStyleGAN2(Synthesis):
         layer = 0
         for block in self.blocks:
             count = len(block.convs)
-            x = block(x, w[layer : layer + count], noises[layer : layer + count])
+            x = block(x, w[layer : layer + count], noises[layer : layer + count], dtype=self.keywords["dtype"])
             layer += count
             if self.architecture == "skip" and y is not None:
                 y = upsample_2d(y, self.resample_kernel)
             if block.to_rgb is not None:
-                rgb = block.to_rgb(x, w[layer])  # shares the style of the layer that follows
+                rgb = tf.cast(block.to_rgb(x, w[layer]), tf.float32)  # shares the style of the layer that follows
                 y = rgb if y is None else y + rgb
         return y

@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from tf_stylegan.layers.core import serializable
 from tf_stylegan.layers.modulated import ModulatedConv2D, num_fmaps
-from tf_stylegan.networks.base import check_choice, check_resolution
+from tf_stylegan.networks.base import DTYPES, check_choice, check_resolution
 from tf_stylegan.networks.growing import STRUCTURES, Lod, grow_images
 from tf_stylegan.networks.synthesis import Synthesis
 from tf_stylegan.networks.synthesis_stylegan2 import Block
@@ -19,6 +19,7 @@ class SynthesisStyleGANRevised(Synthesis):
     """
 
     grows = True
+    dtypes = DTYPES
 
     def __init__(
         self,
@@ -79,10 +80,12 @@ class SynthesisStyleGANRevised(Synthesis):
 
         def run(i):
             first = max(2 * i - 1, 0)  # 4x4 has one convolution, the others two
-            return lambda x: self.blocks[i](x, w[first : 2 * i + 1], noises[first : 2 * i + 1])
+            styles, maps = w[first : 2 * i + 1], noises[first : 2 * i + 1]
+            return lambda x: self.blocks[i](x, styles, maps, dtype=self.keywords["dtype"])
 
         def to_rgb(i):
-            return lambda x: self.to_rgb[i](x, w[2 * i + 1])  # shares the style of the layer that follows
+            # shares the style of the layer that follows
+            return lambda x: tf.cast(self.to_rgb[i](x, w[2 * i + 1]), tf.float32)
 
         blocks = [run(i) for i in range(len(self.blocks))]
         lod = Lod.of(lod, self.lod, len(blocks) - 1)

@@ -3,6 +3,8 @@
 After training/networks_stylegan2.py and dnnlib/tflib/ops/upfirdn_2d.py of the original, in NHWC.
 """
 
+import math
+
 import tensorflow as tf
 
 from tf_stylegan.ops.upfirdn_2d import downsample_2d, setup_kernel, upfirdn_2d, upsample_2d
@@ -72,19 +74,24 @@ def modulated_conv2d(x, w, style, up=False, down=False, demodulate=True, resampl
         up, down: change the size by 2 with `resample_kernel`.
         demodulate: divide by the norm that the scaled kernel would have, with 1e-8 under the root.
     Returns:
-        `[N, H', W', O]`.
+        `[N, H', W', O]`, type of x; w and style are float32.
     """
-    x = x * style[:, None, None, :]
+    if x.dtype == tf.float16 and demodulate:  # any scale goes away in demodulation: keep sums in half precision's range
+        w = w * (math.sqrt(1 / math.prod(w.shape[:3])) / tf.reduce_max(tf.abs(w), axis=[0, 1, 2]))
+        style = style / tf.reduce_max(tf.abs(style), axis=1, keepdims=True)
+    factor = None
+    if demodulate:
+        power = tf.reduce_sum(tf.square(w), axis=[0, 1])  # [I, O]
+        factor = tf.cast(tf.math.rsqrt(tf.matmul(tf.square(style), power) + 1e-8), x.dtype)  # [N, O]
+    w = tf.cast(w, x.dtype)
+    x = x * tf.cast(style, x.dtype)[:, None, None, :]
     if up:
         x = upsample_conv_2d(x, w, k=resample_kernel)
     elif down:
         x = conv_downsample_2d(x, w, k=resample_kernel)
     else:
         x = conv2d(x, w)
-    if demodulate:
-        power = tf.reduce_sum(tf.square(w), axis=[0, 1])  # [I, O]
-        x *= tf.math.rsqrt(tf.matmul(tf.square(style), power) + 1e-8)[:, None, None, :]
-    return x
+    return x * factor[:, None, None, :] if demodulate else x
 
 
 def fused_upscale_conv_2d(x, w):
