@@ -60,6 +60,9 @@ PRESETS = {
 }
 
 
+PRECISIONS = ("float32", "bfloat16", "float16")  # of the features inside the networks
+
+
 @dataclasses.dataclass(frozen=True)
 class Options:
     """What a user may say of a run; None means "as the preset or the data set has it".
@@ -91,6 +94,7 @@ class Options:
     keep_checkpoints: int = 2
     image_snapshot_ticks: int = 10
     network_snapshot_ticks: int = 10
+    precision: str = "float32"
     seed: int = 1000
 
 
@@ -125,6 +129,27 @@ class Growing:
 
 
 @dataclasses.dataclass(frozen=True)
+class Networks:
+    """The two networks a run trains: names of the original's functions and their keywords."""
+
+    G_func: str
+    G_kwargs: dict
+    D_func: str
+    D_kwargs: dict
+
+
+@dataclasses.dataclass(frozen=True)
+class Start:
+    """The file of networks that a run began with, see `training.start`."""
+
+    file: str
+    size: int  # bytes
+    sha256: str
+    kimg: float  # where counting began
+    partial: bool  # whether it was allowed to fit in parts only
+
+
+@dataclasses.dataclass(frozen=True)
 class TrainingConfig:
     """Everything a run depends on, resolved; saved as training_options.json and printed before the start."""
 
@@ -147,8 +172,14 @@ class TrainingConfig:
     D_func: str = "D_stylegan2"
     lrate_rampup_kimg: float = 0.0
     growing: Growing | None = None
+    start: Start | None = None  # None: from random weights
     data_fingerprint: str = ""  # of the data set, see data.dataset.DatasetInfo; "" before it is known
     notes: tuple = ()  # what the user should know of how it was resolved
+
+    @property
+    def start_networks(self):
+        """The Networks of a run that began with a file, None where the options say which they are."""
+        return Networks(self.G_func, self.G_kwargs, self.D_func, self.D_kwargs) if self.start else None
 
     @property
     def ema_beta(self):
@@ -164,22 +195,9 @@ def ema_beta(minibatch_size, half_life_kimg):
     return 0.5 ** (minibatch_size / (half_life_kimg * 1000)) if half_life_kimg > 0 else 0.0
 
 
-def resolve(options, resolution, num_channels, label_size):
-    """Checks options against a data set and fills in everything they leave open.
-
-    Args:
-        options: Options.
-        resolution, num_channels, label_size: of the images to train on.
-    Returns:
-        TrainingConfig.
-    Raises:
-        UserError: for the first option that cannot be, with what to do.
-    """
-    check_options(options)
+def preset_networks(options, resolution, num_channels, label_size):
+    """The Networks that `options` ask for; arguments as `resolve`."""
     preset = PRESETS[options.config]
-    minibatch_size, minibatch_gpu, notes = _minibatches(options, preset)
-    if not preset.grows and (options.lod_training_kimg, options.lod_transition_kimg) != (600, 600):
-        notes += (f"{options.config} does not grow: --lod-training-kimg and --lod-transition-kimg change nothing",)
     common = {
         "num_channels": num_channels,
         "resolution": resolution,
@@ -187,8 +205,7 @@ def resolve(options, resolution, num_channels, label_size):
         "fmap_base": options.fmap_base or preset.fmap_base,
         "fmap_max": options.fmap_max,
     }
-    return TrainingConfig(
-        options=options,
+    return Networks(
         G_func=preset.G_func,
         D_func=preset.D_func,
         G_kwargs={
@@ -200,6 +217,35 @@ def resolve(options, resolution, num_channels, label_size):
             "mapping_layers": options.mapping_layers,
         },
         D_kwargs={**common, **preset.D_kwargs, "mbstd_group_size": 4},
+    )
+
+
+def resolve(options, resolution, num_channels, label_size, networks=None):
+    """Checks options against a data set and fills in everything they leave open.
+
+    Args:
+        options: Options.
+        resolution, num_channels, label_size: of the images to train on.
+        networks: Networks for these images where a file says which; None for those of the options.
+    Returns:
+        TrainingConfig.
+    Raises:
+        UserError: for the first option that cannot be, with what to do.
+    """
+    check_options(options)
+    preset = PRESETS[options.config]
+    networks = networks or preset_networks(options, resolution, num_channels, label_size)
+    dtype = {} if options.precision == "float32" else {"dtype": options.precision}
+    group_size = networks.D_kwargs.get("mbstd_group_size", 4)
+    minibatch_size, minibatch_gpu, notes = _minibatches(options, preset, group_size)
+    if not preset.grows and (options.lod_training_kimg, options.lod_transition_kimg) != (600, 600):
+        notes += (f"{options.config} does not grow: --lod-training-kimg and --lod-transition-kimg change nothing",)
+    return TrainingConfig(
+        options=options,
+        G_func=networks.G_func,
+        D_func=networks.D_func,
+        G_kwargs={**networks.G_kwargs, **dtype},
+        D_kwargs={**networks.D_kwargs, **dtype},
         loss=LossConfig(
             gamma=preset.gamma if options.gamma is None else options.gamma,
             g_penalty="path_length" if preset.path_length else None,
@@ -243,6 +289,10 @@ def check_options(options):
     if options.config not in PRESETS:
         known = ", ".join(PRESETS)
         raise UserError(f"--config={options.config} is unknown; known: {known}")
+    if options.precision not in PRECISIONS:
+        raise UserError(f"--precision={options.precision} must be one of {', '.join(PRECISIONS)}")
+    if options.precision != "float32" and PRESETS[options.config].G_func == "G_style":
+        raise UserError(f"--precision={options.precision}: the networks of {options.config} compute in float32 only")
     if options.metrics != "none":
         raise UserError(f"--metrics={options.metrics}: this version computes no metrics; use --metrics=none")
     for name, least in (
@@ -271,8 +321,11 @@ def check_options(options):
             raise UserError(f"--{name.replace('_', '-')}={value}: must be {wanted}")
 
 
-def _minibatches(options, preset):
-    """(minibatch_size, minibatch_gpu, notes): what is given is kept, the rest is fitted around it."""
+def _minibatches(options, preset, group_size):
+    """(minibatch_size, minibatch_gpu, notes): what is given is kept, the rest is fitted around it.
+
+    group_size: of the minibatch standard deviation, None for one group as large as the batch.
+    """
     size, gpu, replicas = options.minibatch_size, options.minibatch_gpu, options.num_gpus
     notes = []
     if size is None and gpu is None:
@@ -296,14 +349,15 @@ def _minibatches(options, preset):
             f"--minibatch-size={size} is not a multiple of --minibatch-gpu={gpu} times --num-gpus={replicas}; "
             + (f"the nearest are {below} and {below + step}" if below else f"the smallest is {step}")
         )
-    if gpu > 4 and gpu % 4:
+    if group_size and gpu > group_size and gpu % group_size:
         raise UserError(
-            f"--minibatch-gpu={gpu}: the minibatch standard deviation works on groups of 4; "
-            "use at most 4, or a multiple of 4"
+            f"--minibatch-gpu={gpu}: the minibatch standard deviation works on groups of {group_size}; "
+            f"use at most {group_size}, or a multiple of {group_size}"
         )
-    if gpu < 4:
+    fewest = 4 if group_size is None else group_size
+    if gpu < fewest:
         notes.append(
-            f"minibatch-gpu {gpu} is below 4: the minibatch standard deviation sees groups of {gpu}, "
+            f"minibatch-gpu {gpu} is below {fewest}: the minibatch standard deviation sees groups of {gpu}, "
             "expect less variety"
         )
     return size, gpu, tuple(notes)
@@ -315,6 +369,8 @@ def from_json(text):
         data = json.loads(text)
         data["options"] = Options(**data["options"])
         data["loss"] = LossConfig(**data["loss"])
+        if data.get("start"):  # runs of earlier versions have no such key
+            data["start"] = Start(**data["start"])
         if data["growing"]:
             growing = data["growing"].items()  # JSON has only text for keys
             plain = {k: {int(r): x for r, x in v.items()} if isinstance(v, dict) else v for k, v in growing}

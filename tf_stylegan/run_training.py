@@ -46,6 +46,7 @@ _HELP = {
     "keep_checkpoints": (int, "how many checkpoints to keep; one is written at every tick"),
     "image_snapshot_ticks": (int, "ticks between sheets of pictures"),
     "network_snapshot_ticks": (int, "ticks between network pickles"),
+    "precision": (str, "of the features inside the networks: float32, bfloat16, or float16 with loss scaling"),
     "seed": (int, "of everything random"),
 }
 
@@ -69,7 +70,20 @@ def parse_args(argv):
         "--resume",
         metavar="PATH|latest",
         help="go on with a run: its folder, one of its checkpoints, or 'latest': the newest of the data set and config "
-        "that are given",
+        "that are given; or start a new run from the networks in a file (network-*.pkl, of any origin)",
+    )
+    parser.add_argument(
+        "--resume-kimg",
+        type=float,
+        metavar="X",
+        help="with a file of networks: where counting starts, in thousands of images, which decides how far configs "
+        "a-d have grown (default: 0, or where such a config has grown as far as the file's networks)",
+    )
+    parser.add_argument(
+        "--resume-partial",
+        action="store_true",
+        help="with a file of networks: copy what fits and start the rest afresh, for another resolution, other "
+        "channels, labels or widths",
     )
     parser.add_argument("--dry-run", action="store_true", help="print the resolved configuration and stop")
     return parser.parse_args(argv[1:])
@@ -88,7 +102,7 @@ def run(args):
     cli.load_tensorflow()  # after parsing: --help need not wait for it
     from tf_stylegan.training.loop import train
 
-    train(options, given, args.resume, args.dry_run)
+    train(options, given, args.resume, args.dry_run, args.resume_kimg, args.resume_partial)
 
 
 def main(args):

@@ -55,7 +55,7 @@ def test_scores_and_gradients(kind, precision):
         with tf.GradientTape(persistent=True) as tape:
             tape.watch(images)
             scores = D(images)
-            mean = tf.reduce_mean(scores) * 1024  # small gradients are lost in float16: that is what loss scaling is for
+            mean = tf.reduce_mean(scores) * 1024  # small gradients are lost in float16: hence loss scaling
         assert scores.dtype == tf.float32
         image_gradient = tape.gradient(mean, images)
         weights = tape.gradient(mean, D.trainable_variables)

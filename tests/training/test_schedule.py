@@ -2,7 +2,8 @@
 
 import pytest
 
-from tf_stylegan.training.schedule import adam_settings, lazy_factor, regularise
+from tf_stylegan.config import Growing
+from tf_stylegan.training.schedule import adam_settings, kimg_at_lod, lazy_factor, lod_at, regularise
 
 
 @pytest.mark.parametrize("interval, expected", [(1, 1 / 2), (4, 4 / 5), (16, 16 / 17)])
@@ -32,3 +33,13 @@ def test_regularise():
     assert [step for step in range(20) if regularise(step, 4)] == [0, 4, 8, 12, 16]
     assert [step for step in range(40) if regularise(step, 16)] == [0, 16, 32]
     assert not any(regularise(step, None) for step in range(20))
+
+
+@pytest.mark.parametrize("transition_kimg", [0, 600, 1.5])
+def test_the_number_of_images_at_a_level_of_detail(transition_kimg):
+    growing = Growing(training_kimg=100, transition_kimg=transition_kimg)
+    for lod in (0, 0.5, 1, 2.125, 4, 5):
+        found = lod_at(round(kimg_at_lod(lod, 256, growing) * 1000), 256, growing)
+        assert found == pytest.approx(lod if transition_kimg else int(lod), abs=1e-3)
+        before = lod_at(round(kimg_at_lod(lod, 256, growing) * 1000) - 1, 256, growing)
+        assert lod == 5 or before > found

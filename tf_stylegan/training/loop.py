@@ -20,43 +20,54 @@ from tf_stylegan.training import resume as resume_module
 from tf_stylegan.training.devices import make_strategy
 from tf_stylegan.training.report import Report
 from tf_stylegan.training.schedule import regularise, stage_at
+from tf_stylegan.training.start import NetworkFile
 from tf_stylegan.training.state import TrainState, checkpoint_path, checkpoints
 from tf_stylegan.training.step import TrainStep
 
 SKIPPED_IN_ROW = 20  # updates in a row that may be skipped before the run stops
 
 
-def train(options, given=None, resume=None, dry_run=False):
+def train(options, given=None, resume=None, dry_run=False, resume_kimg=None, resume_partial=False):
     """Trains a network.
 
     Args:
         options: Options; where a run is resumed, its own options count, changed by `given`.
         given: dict of the options the user gave explicitly.
-        resume: None, "latest", a run directory or a checkpoint, see `training.resume.find_run`.
+        resume: None; "latest", a run directory or a checkpoint, see `training.resume.find_run`; or a file of networks
+            to start a new run from, see `training.start`.
         dry_run: print the resolved configuration and stop.
+        resume_kimg, resume_partial: with a file of networks, see `NetworkFile.configure`.
     Returns:
         the run directory, None after a dry run.
     Raises:
         UserError: for anything the user can mend, before a run directory is made wherever possible.
     """
-    run_dir = checkpoint = None
-    if resume:
-        run_dir, checkpoint = resume_module.find_run(resume, options.result_dir, given or {})
+    given = given or {}
+    run_dir = checkpoint = saved = file = None
+    if resume_module.is_network_file(resume, resume_kimg, resume_partial):
+        file, resume = NetworkFile(resume, resume_module.find_network_file(resume, options)), None
+    elif resume:
+        run_dir, checkpoint = resume_module.find_run(resume, options.result_dir, given)
         saved = resume_module.load_config(run_dir)
-        options = resume_module.merge_options(saved, given or {})
+        options = resume_module.merge_options(saved, given)
     check_options(options)
     # Before the data set is looked at, which takes TensorFlow's devices as they are; a dry run needs none.
     strategy, devices = (None, None) if dry_run else make_strategy(options.num_gpus)
     info = find_dataset(options.data_dir, options.dataset, options.resolution, options.max_images)
-    config = resolve(options, info.resolution, info.num_channels, info.label_size)
-    if resume:
+    if file:
+        config = file.configure(options, given, info, resume_kimg, resume_partial)
+    else:
+        config = resolve(options, info.resolution, info.num_channels, info.label_size, saved and saved.start_networks)
+    if saved:
         resume_module.check_same_data(saved, info)
+        config = dataclasses.replace(config, start=saved.start)
     config = dataclasses.replace(config, data_fingerprint=info.fingerprint())
     if dry_run:
         print(config.to_json())
         return None
     keras.utils.set_random_seed(options.seed)
     state = TrainState(config, strategy)
+    lines = [devices, *(file.copy_into(state, config) if file else [])]
     pipeline = ImagePipeline(info, seed=options.seed)
     check_data(config, info, pipeline)
     if not run_dir:
@@ -64,16 +75,16 @@ def train(options, given=None, resume=None, dry_run=False):
         run_dir = files.make_run_dir(options.result_dir, f"stylegan2-{info.name}-{gpus}-{options.config}")
         resume_module.save_config(config, run_dir)
     with files.locked(run_dir):
-        return _session(config, strategy, state, pipeline, run_dir, devices, resume, checkpoint)
+        return _session(config, strategy, state, pipeline, run_dir, lines, resume, checkpoint)
 
 
-def _session(config, strategy, state, pipeline, run_dir, devices, resume, checkpoint):
+def _session(config, strategy, state, pipeline, run_dir, lines, resume, checkpoint):
     """From an open run directory to the end of this session; returns the run directory."""
     log = files.Log(os.path.join(run_dir, "log.txt"))
     try:
         info = pipeline.info
         log(f"{files.timestamp()} {run_dir}: {config.options.config} on {info.name}, {info.num_images} images")
-        for line in (devices, *(f"Note: {note}." for note in config.notes)):
+        for line in (*lines, *(f"Note: {note}." for note in config.notes)):
             log(line)
         if resume:
             if checkpoint:

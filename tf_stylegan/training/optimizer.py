@@ -76,3 +76,25 @@ class Adam:
         strategy.extended.update(
             self.iterations, lambda var, step: var.assign_add(step), args=(tf.cast(finite, tf.int64),), group=False
         )
+
+
+class LossScale:
+    """Keeps small gradients within the range of float16: the loss is multiplied before, the gradients divided after.
+
+    The factor halves whenever a step is not finite and doubles in 2000 that are (Micikevicius et al. 2018, section 3.2,
+    with the rates of dnnlib/tflib/optimizer.py of the original). Make it under the strategy's scope.
+    """
+
+    START, UP, DOWN = 12.0, 0.0005, 1.0  # of the binary logarithm
+
+    def __init__(self):
+        self.log2 = tf.Variable(self.START, trainable=False, aggregation=tf.VariableAggregation.MEAN)
+
+    @property
+    def factor(self):
+        """Scalar float32."""
+        return tf.pow(2.0, self.log2)
+
+    def update(self, finite):
+        """To be called in every replica with whether the step was finite, the same in each."""
+        self.log2.assign(tf.clip_by_value(self.log2 + tf.where(finite, self.UP, -self.DOWN), 0.0, 24.0))

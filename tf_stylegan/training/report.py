@@ -33,7 +33,7 @@ class Report:
         self._draws = {}
 
     def start(self):
-        """The first sheets: real pictures, and what the untrained network draws."""
+        """The first sheets: real pictures, and what the network draws before it is trained here."""
         reals = self._first_reals()[0].numpy()
         images.save_png(os.path.join(self.run_dir, "reals.png"), images.make_grid(reals, self.columns))
         with self.writer.as_default(step=0):

@@ -4,16 +4,56 @@ import dataclasses
 import os
 
 from tf_stylegan import config as config_module
+from tf_stylegan.download import local_path
 from tf_stylegan.errors import UserError
 from tf_stylegan.files import atomic_write, run_dirs
 from tf_stylegan.training.state import checkpoints
 
 OPTIONS_FILE = "training_options.json"
+_EXPECTED = "'latest', a run directory, one of its checkpoint-*.npz files, or a file of networks (*.pkl)"
 # May differ between the two parts of a run without making it another run.
 _FREE = (
     *("data_dir", "result_dir", "num_gpus", "minibatch_gpu", "total_kimg", "metrics", "keep_checkpoints"),
     *("tick_kimg", "image_snapshot_ticks", "network_snapshot_ticks"),
 )
+
+
+def is_network_file(resume, kimg=None, partial=False):
+    """Whether `--resume` means a file of networks to start a new run from, not a run to go on with.
+
+    Args:
+        resume: what was given, or None.
+        kimg, partial: `--resume-kimg` and `--resume-partial`, which only go with such a file.
+    Raises:
+        UserError: they are given without one.
+    """
+    name = os.path.basename(resume or "")
+    is_run = resume == "latest" or os.path.isdir(resume or "") or _is_checkpoint(name)
+    is_file = bool(resume) and not is_run
+    for option, given in (("--resume-kimg", kimg is not None), ("--resume-partial", partial)):
+        if given and not is_file:
+            what = f"--resume={resume} goes on with a run, as it stands" if resume else "there is no --resume"
+            raise UserError(f"{option} goes with --resume=FILE of networks, but {what}; leave it out")
+    return is_file
+
+
+def _is_checkpoint(name):
+    return name.startswith("checkpoint-") and ".npz" in name  # those set aside, too
+
+
+def find_network_file(resume, options):
+    """Path of the file of networks that `--resume` means, downloaded if need be.
+
+    Raises:
+        UserError: there is none, or `options` name no data set to train it on.
+    """
+    for name in ("data_dir", "dataset"):
+        if not getattr(options, name):
+            raise UserError(f"--{name.replace('_', '-')} is needed: {resume} would bring networks, but no pictures")
+    path = local_path(resume)
+    if not os.path.exists(path):
+        raise UserError(f"--resume={resume}: expected {_EXPECTED}; nothing is there")
+    return path
 
 
 def find_run(resume, result_dir, wanted):
@@ -33,12 +73,10 @@ def find_run(resume, result_dir, wanted):
             if not checkpoints(resume):
                 raise UserError(f"--resume={resume}: no checkpoint-*.npz in that folder")
             return resume, None
-        if os.path.isfile(resume) and os.path.basename(resume).startswith("checkpoint-"):
+        if os.path.isfile(resume) and _is_checkpoint(os.path.basename(resume)):
             return os.path.dirname(resume) or ".", resume
-        raise UserError(
-            f"--resume={resume}: expected 'latest', a run directory, or one of its checkpoint-*.npz files"
-            + ("" if os.path.exists(resume) else "; nothing is there")
-        )
+        nothing = "" if os.path.exists(resume) else "; nothing is there"
+        raise UserError(f"--resume={resume}: expected {_EXPECTED}{nothing}")
     for run_dir in run_dirs(result_dir):
         if checkpoints(run_dir) and os.path.isfile(os.path.join(run_dir, OPTIONS_FILE)):
             options = load_config(run_dir).options

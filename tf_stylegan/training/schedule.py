@@ -76,6 +76,16 @@ def lod_at(cur_nimg, resolution, growing):
     return max(lod, 0.0)
 
 
+def kimg_at_lod(lod, resolution, growing):
+    """Thousands of images after which a level of detail is reached, the reverse of `lod_at`; 0 for one never seen."""
+    fallen = math.log2(resolution) - math.floor(math.log2(growing.initial_resolution)) - lod
+    if fallen <= 0:
+        return 0.0
+    phase = math.ceil(fallen) - 1
+    duration = growing.training_kimg + growing.transition_kimg
+    return phase * duration + growing.training_kimg + (fallen - phase) * growing.transition_kimg
+
+
 def layers_come_in(lod_before, lod):
     """Whether other layers are in use than a step before, which is when the optimizers start afresh."""
     return math.floor(lod_before) != math.floor(lod) or math.ceil(lod_before) != math.ceil(lod)

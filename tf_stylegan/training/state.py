@@ -12,7 +12,7 @@ from tf_stylegan.errors import UserError
 from tf_stylegan.files import atomic_write
 from tf_stylegan.networks.registry import build_network
 from tf_stylegan.training.ema import MovingAverage
-from tf_stylegan.training.optimizer import Adam
+from tf_stylegan.training.optimizer import Adam, LossScale
 from tf_stylegan.training.schedule import adam_settings
 
 CHECKPOINT = re.compile(r"checkpoint-(\d+)\.npz")
@@ -42,7 +42,10 @@ class TrainState:
 
     def __init__(self, config, strategy):
         self.progress = Progress()
+        self.loss_scales = {}
         with strategy.scope():
+            if config.options.precision == "float16":
+                self.loss_scales = {name: LossScale() for name in "GD"}
             self.G = build_network(config.G_func, name="G", **config.G_kwargs)
             self.D = build_network(config.D_func, name="D", **config.D_kwargs)
             self.Gs = build_network(config.G_func, name="Gs", **config.G_kwargs)
@@ -60,7 +63,7 @@ class TrainState:
                 found[v.path] = v
         for name, optimizer in (("G_adam", self.G_optimizer), ("D_adam", self.D_optimizer)):
             found.update({f"{name}/{key}": v for key, v in optimizer.state().items()})
-        return found
+        return found | {f"{name}_loss_scale": scale.log2 for name, scale in self.loss_scales.items()}
 
     def set_lod(self, lod):
         """Puts the level of detail into the networks, for their snapshots; the steps are told theirs."""

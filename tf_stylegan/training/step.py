@@ -134,7 +134,7 @@ class TrainStep:
         return tf.constant(self.stage.lod % 1, tf.float32)
 
     def _all_replicas_step(self, kind, last, rounds, floor, fades, seed, round_number, fraction, *data):
-        lod = Lod(floor, fraction if fades else 0.0) if self.config.growing else None
+        lod = Lod(floor, fraction if fades else 0.0)  # 0 of networks that do not grow, or are trained at full size
         args = (kind, last, rounds, lod, seed, round_number, *data)
         stats = self.strategy.run(self._replica_step, args=args)
         return {name: self.strategy.reduce("MEAN", value, axis=None) for name, value in stats.items()}
@@ -146,15 +146,19 @@ class TrainStep:
         draws = self.make_draws(source.fold_in(KINDS.index(kind), round_number))
         name = kind[0]
         optimizer = self.state.G_optimizer if name == "G" else self.state.D_optimizer
+        scale = self._loss_scale(name)
         if images is not None and images.dtype == tf.uint8:
             mirror = draws.source("mirror") if self.config.options.mirror_augment else None
-            images = process_reals(images, mirror, lod.fraction if lod else 0.0)
+            images = process_reals(images, mirror, lod.fraction)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(optimizer.variables)
             loss, stats = self._losses(kind, draws, lod, labels, images)
             # Gradients are summed over replicas and rounds, so each contributes its part of the mean.
             loss /= count * rounds
-        grads = tape.gradient(loss, optimizer.variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+            scaled = loss * scale
+        grads = tape.gradient(scaled, optimizer.variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        if name in self.state.loss_scales:
+            grads = [grad / scale for grad in grads]
         if rounds > 1:
             for total, grad in zip(self._sums[name], grads):
                 total.assign_add(grad)
@@ -169,7 +173,13 @@ class TrainStep:
         # squares: a gradient above 1.8e19 would leave an infinity in its slots for good.
         finite = tf.math.is_finite(loss) & tf.equal(tf.add_n([tf.reduce_sum(tf.square(grad) * 0) for grad in grads]), 0)
         optimizer.apply(grads, finite)
+        if name in self.state.loss_scales:
+            self.state.loss_scales[name].update(finite)
         return {**stats, "finite": tf.cast(finite, tf.float32)}
+
+    def _loss_scale(self, name):
+        """Factor that keeps gradients in the range of the networks' precision; 1.0 where they need none."""
+        return self.state.loss_scales[name].factor if name in self.state.loss_scales else 1.0
 
     def _losses(self, kind, draws, lod, labels, images):
         """(scalar loss of this replica, dict of statistics) of one kind of step."""
@@ -218,8 +228,8 @@ class TrainStep:
             # the very distribution that noise of the small size has, divided by the root of the small size.
             images = G.synthesize(dlatents, seed=draws.source("synthesis"), lod=lod, full_size=False)
             noise = draws.normal("noise", images.shape) / math.sqrt(images.shape[1] * images.shape[2])
-            product = tf.reduce_sum(images * noise)
-        lengths = penalties.path_lengths(tape.gradient(product, dlatents))
+            product = tf.reduce_sum(images * noise) * self._loss_scale("G")
+        lengths = penalties.path_lengths(tape.gradient(product, dlatents) / self._loss_scale("G"))
         # The mean over all replicas, differentiable: the gradient flows through it as in the original.
         context = tf.distribute.get_replica_context()
         mean = context.all_reduce(tf.distribute.ReduceOp.MEAN, tf.reduce_mean(lengths))
@@ -247,8 +257,8 @@ class TrainStep:
             images = reals + (images - reals) * mix
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(images)
-            scores = tf.reduce_sum(self._scores(images, labels, lod))
-        gradients = tape.gradient(scores, images)
+            scores = tf.reduce_sum(self._scores(images, labels, lod)) * self._loss_scale("D")
+        gradients = tape.gradient(scores, images) / self._loss_scale("D")
         if settings.d_penalty == "wgan_gp":
             penalty = penalties.wgan_gp(gradients, settings.wgan_lambda, settings.wgan_target)
         else:
