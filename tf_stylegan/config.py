@@ -235,7 +235,8 @@ def resolve(options, resolution, num_channels, label_size, networks=None):
     check_options(options)
     preset = PRESETS[options.config]
     networks = networks or preset_networks(options, resolution, num_channels, label_size)
-    dtype = {} if options.precision == "float32" else {"dtype": options.precision}
+    in_file = networks.G_kwargs.keys() & {"dtype"}
+    dtype = {} if options.precision == "float32" and not in_file else {"dtype": options.precision}
     group_size = networks.D_kwargs.get("mbstd_group_size", 4)
     minibatch_size, minibatch_gpu, notes = _minibatches(options, preset, group_size)
     if not preset.grows and (options.lod_training_kimg, options.lod_transition_kimg) != (600, 600):

@@ -23,7 +23,10 @@ def parse_args(argv):
     commands = parser.add_subparsers(dest="command", required=True)
     images = commands.add_parser("generate-images", help="one PNG per seed", allow_abbrev=False)
     images.add_argument(
-        "--network", required=True, metavar="PKL", help="network pickle, from a run or of NVlabs/stylegan2"
+        "--network",
+        required=True,
+        metavar="FILE",
+        help="network pickle of any generation, its address, or a known name",
     )
     images.add_argument("--seeds", required=True, metavar="LIST", help="for example 0,1,66-70")
     images.add_argument(
@@ -40,6 +43,11 @@ def parse_args(argv):
         choices=["seed", "const", "random", "none"],
         help="seed: part of the seed, as in NVlabs/stylegan2 (default); const: as stored, as in stylegan2-ada-pytorch",
     )
+    images.add_argument(
+        "--precision",
+        choices=["float32", "bfloat16", "float16"],
+        help="of the features inside the network: bfloat16 is faster where the machine has it, float16 on GPUs",
+    )
     images.add_argument("--grid", action="store_true", help="also write all pictures on one sheet, grid.png")
     folder = images.add_mutually_exclusive_group()
     folder.add_argument("--outdir", metavar="DIR", help="write the pictures into this folder")
@@ -50,15 +58,18 @@ def parse_args(argv):
 
 
 def generate_images(args):
+    from tf_stylegan.download import local_path
     from tf_stylegan.legacy import pickle_io
 
-    pickle_io.read(args.network)  # a look at the file takes no time; TensorFlow, needed from here on, takes seconds
+    network = local_path(args.network)
+    if not os.fspath(network).endswith((".npz", ".keras")):
+        pickle_io.read(network)  # a look at the file takes no time; TensorFlow, needed from here on, takes seconds
     cli.load_tensorflow()
     from tf_stylegan import generate, images
     from tf_stylegan.legacy.networks import load_generator
 
     seeds = generate.parse_seeds(args.seeds)
-    Gs = load_generator(args.network)
+    Gs = load_generator(network, args.precision)
     generate.class_labels(Gs, args.class_index, 1)  # complain before a folder is made
     if Gs.label_size and args.class_index is None:
         print(f"Note: this network has {Gs.label_size} classes; choose one with --class.")

@@ -111,8 +111,6 @@ UNSAFE = {  # name: (pickle, what the message must say)
     "nested pickle": (call(name("pickle", "loads"), b"C\x01N"), "pickle.loads"),
     "numpy.load": (call(name("numpy", "load"), text("x.npy")), "numpy.load"),
     "numpy.core private": (name("numpy.core.multiarray", "fromfile"), "fromfile"),
-    "torch storage": (call(name("torch.storage", "_load_from_bytes"), b"C\x01N"), "torch.storage._load_from_bytes"),
-    "torch persistence": (name("torch_utils.persistence", "_reconstruct_persistent_obj"), "persistence"),
     "copyreg": (name("copyreg", "_reconstructor"), "copyreg._reconstructor"),
     "partial": (name("functools", "partial"), "functools.partial"),
     "Popen by NEWOBJ_EX": (name("subprocess", "Popen") + b")}\x92", "subprocess.Popen"),

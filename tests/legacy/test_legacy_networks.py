@@ -13,7 +13,7 @@ import tf_stylegan
 from tf_stylegan.errors import UserError
 from tf_stylegan.generate import seed_images
 from tf_stylegan.images import to_uint8
-from tf_stylegan.legacy import pickle_io
+from tf_stylegan.legacy import export, npz_io, pickle_io
 from tf_stylegan.legacy.names import get_variables
 from tf_stylegan.legacy.networks import network_from_record, record_from_network
 from tf_stylegan.networks.generator import Generator
@@ -269,3 +269,19 @@ def test_comparison_methods_of_ada(tmp_path):
     assert loaded.get_config() == D.get_config()
     images = np.ones([2, 16, 16, 3], np.float32)
     assert_close(loaded(images), D(images), 0)
+
+
+def test_files_of_other_formats_open_too(file, tmp_path):
+    """What tools/convert_pickle.py writes, and addresses."""
+    name, (_, _, Gs), _ = file
+    path = GOLDEN / "pickles" / f"{name}.pkl"
+    npz_io.write(tmp_path / "networks.npz", pickle_io.read(path))
+    export.write_keras(tmp_path / "Gs.keras", Gs)
+    opened = [
+        tf_stylegan.load_networks(f"file://{path}", only="Gs"),
+        tf_stylegan.load_networks(tmp_path / "networks.npz", only="Gs"),
+        *tf_stylegan.load_networks(tmp_path / "Gs.keras"),
+    ]
+    for network in opened:
+        assert_same_variables([get_variables(network)], [get_variables(Gs)])
+        assert full_config(network) == full_config(Gs)

@@ -20,7 +20,7 @@ from tf_stylegan.legacy import pickle_io
 from tf_stylegan.legacy.pickle_io import NetworkRecord
 
 PICKLES = GOLDEN / "pickles"
-FILES = sorted(path.stem for path in PICKLES.glob("*.pkl"))
+FILES = sorted(path.stem for path in PICKLES.glob("*.pkl") if not path.stem.startswith("torch"))
 
 
 class Network:
@@ -276,6 +276,7 @@ for _ in range(60):
         ({"version": 6}, "version must be one of"),
         ({"class_path": "os.system"}, "class_path one of"),
         ({"source": None}, "source of network G must be a str"),
+        ({"origin": None}, "origin of network G must be a str"),
         ({"extra": {"name": "x"}}, "extra may not hold"),
         ({"components": {"x": 1}}, "NetworkRecord, got int"),
         (

@@ -3,13 +3,16 @@
 import dataclasses
 import inspect
 import mmap
+import os
 import warnings
 
 import numpy as np
 
+from tf_stylegan.download import local_path
 from tf_stylegan.errors import UserError
 from tf_stylegan.layers.core import weights_from
-from tf_stylegan.legacy import pickle_io
+from tf_stylegan.legacy import npz_io, pickle_io
+from tf_stylegan.legacy.export import read_keras
 from tf_stylegan.legacy.names import check_variables, from_legacy, get_variables
 from tf_stylegan.networks.generator import Generator
 from tf_stylegan.networks.registry import NETWORKS, build_network
@@ -44,7 +47,9 @@ def load_networks(path, only=None, precision=None):
 
     Args:
         path: a network pickle of this project, of NVlabs/stylegan2, stylegan2-ada, stylegan or ProGAN, of
-            stylegan2-ada-pytorch or stylegan3 (its StyleGAN2 models), or a `.pt` checkpoint as rosinality's.
+            stylegan2-ada-pytorch or stylegan3 (its StyleGAN2 models), a `.pt` checkpoint as rosinality's, or an `.npz`
+            or `.keras` file of this project; or what `download.local_path` makes a path of: an address, or the name of
+            a published network.
         only: name of the one network that is wanted, for example "Gs".
         precision: "float32", "bfloat16" or "float16" for the features inside; None for what the file says.
     Returns:
@@ -53,7 +58,7 @@ def load_networks(path, only=None, precision=None):
     Raises:
         UserError: the file cannot be read, is unsafe, damaged, or of a network this version does not know.
     """
-    records = pickle_io.read(path)
+    records = read_records(path)
     if only is None:
         return tuple(network_from_record(record, path, precision) for record in records)
     for record in records:
@@ -72,11 +77,21 @@ def load_generator(path, precision=None):
     Raises:
         UserError: as `load_networks`, or there is no generator.
     """
-    records = pickle_io.read(path)
+    records = read_records(path)
     generators = [record for record in records if record.func.rsplit(".", 1)[-1].startswith("G_")]
     if not generators:
         raise UserError(f"{path} holds no generator, only {', '.join(f'{r.name} ({r.func})' for r in records)}")
     return network_from_record(generators[-1], path, precision)
+
+
+def read_records(path):
+    """NetworkRecords of any file that `load_networks` opens; `path` as there."""
+    path = local_path(path)
+    if os.fspath(path).endswith(".npz"):
+        return npz_io.read(path)
+    if os.fspath(path).endswith(".keras"):
+        return (record_from_network(read_keras(path)),)
+    return pickle_io.read(path)
 
 
 def save_networks(path, networks):

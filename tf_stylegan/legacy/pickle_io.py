@@ -1,16 +1,15 @@
-"""`Network` pickles of StyleGAN's TensorFlow family: read without executing anything, written for everyone to read.
+"""Network files of the StyleGAN family: all read without executing anything, TensorFlow's pickles written for everyone.
 
-A file holds a tuple (G, D, Gs) of networks or a single one. A network is a name, a build function's name, keywords, its
-variables, sub-networks ("components") and the source text of the module that built it, which the originals execute on
-loading and which here is only kept. Versions 2 (ProGAN) to 5 (StyleGAN2-ADA) differ little; names are as in
-dnnlib/tflib/network.py.
+A pickle of TensorFlow's family holds a tuple (G, D, Gs) of networks or a single one. A network is a name, a build
+function's name, keywords, its variables, sub-networks ("components") and the source text of the module that built it,
+which the originals execute on loading and which here is only kept. Versions 2 (ProGAN) to 5 (StyleGAN2-ADA) differ
+little; names are as in dnnlib/tflib/network.py. PyTorch's files become the same records: `torch_networks`.
 """
 
 import mmap
 import os
 import re
 import stat
-from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -18,19 +17,22 @@ from tf_stylegan.errors import UserError
 from tf_stylegan.files import atomic_write
 from tf_stylegan.legacy.pickle_machine import Machine
 from tf_stylegan.legacy.pickle_names import NETWORK_CLASSES, NETWORK_NAMES
+from tf_stylegan.legacy.pickle_records import NetworkRecord
 from tf_stylegan.legacy.pickle_values import CorruptPickleError, Instance
 from tf_stylegan.legacy.pickle_writer import PickleWriter
+from tf_stylegan.legacy.torch_archive import MAGICS, read_zip
+from tf_stylegan.legacy.torch_networks import records
+from tf_stylegan.legacy.torch_pickle import MAGIC, TORCH_NAMES, Module, read_chained
 
 VERSIONS = (2, 3, 4, 5)
 _MAX_NETWORKS = 64
 _MAX_LEVELS = 4  # components of components; real ones have none
 _MAX_NAME = 200  # characters: names are joined for every variable, so a file could multiply itself with a long one
 _FIELDS = ("version", "name", "static_kwargs", "components", "build_module_src", "build_func_name", "variables")
-_KINDS = dict.fromkeys(("name", "func", "source"), str) | dict.fromkeys(
+_KINDS = dict.fromkeys(("name", "func", "source", "origin"), str) | dict.fromkeys(
     ("static_kwargs", "components", "variables", "extra"), dict
 )
 _OTHER_FORMATS = (  # what people's downloads turn out to be
-    (b"PK\x03\x04", "a zip archive, perhaps a PyTorch checkpoint"),
     (b"\x1f\x8b", "gzip-compressed; unpack it first"),
     (b"<", "a web page: the download failed"),
     (b"version https://git-lfs", "a Git LFS pointer: fetch the file itself with `git lfs pull`"),
@@ -39,62 +41,25 @@ _OTHER_FORMATS = (  # what people's downloads turn out to be
     (b"\xff\xd8\xff", "a picture, not a network"),
 )
 _ADDRESS = re.compile(r"https?:/", re.IGNORECASE)
-# The entry for progress.npy in a zip's list of members, which ends the file: training.state writes such archives.
-_CHECKPOINT_MEMBER = re.compile(rb"PK\x01\x02.{24}\x0c\0.{16}progress\.npy", re.DOTALL)
-_MAX_MEMBER_LIST = 4 << 20  # bytes; a thousand variables take 150,000
-
-
-@dataclass(frozen=True, eq=False)
-class NetworkRecord:
-    """One network of a pickle. Treat it as read-only; `dataclasses.replace` makes changed copies.
-
-    Args:
-        name: the network's name, "G" or "G_synthesis".
-        func: name of the function that built it (`build_func_name`), "G_main".
-        version: 2, 3, 4 or 5.
-        static_kwargs: keywords it was built with, plain values.
-        components: `{"synthesis": NetworkRecord, "mapping": NetworkRecord}` for generators, else empty.
-        variables: its own variables in the file's order, without those of components: `{"4x4/Conv/weight": array}`.
-            Arrays that were read are read-only views of the file, perhaps unaligned.
-        source: text of the module that built it (`build_module_src`), verbatim; never executed.
-        class_path: pickled class, one of `NETWORK_CLASSES`.
-        extra: the rest of the state, such as version 5's `input_shapes`, `output_shapes`, `input_names` and
-            `output_names`.
-    """
-
-    name: str
-    func: str
-    version: int = 4
-    static_kwargs: dict = field(default_factory=dict)
-    components: dict = field(default_factory=dict)
-    variables: dict = field(default_factory=dict, repr=False)
-    source: str = field(default="", repr=False)
-    class_path: str = NETWORK_CLASSES[0]
-    extra: dict = field(default_factory=dict)
-
-    def all_variables(self):
-        """`{"dlatent_avg": array, "G_synthesis/4x4/Const/const": array, …}`: its own and its components' variables.
-
-        A component's variables stand behind the component network's own name (not its key in `components`).
-        """
-        result = dict(self.variables)
-        for component in self.components.values():
-            for name, value in component.all_variables().items():
-                result[f"{component.name}/{name}"] = value
-        return result
+_NAMES = NETWORK_NAMES | TORCH_NAMES  # which family a file is of shows only as it is read
 
 
 def read(path):
-    """Reads a network pickle; nothing in it is executed.
+    """Reads a network file of any family, recognised by its content; nothing in it is executed.
+
+    Those are `Network` pickles of TensorFlow (ProGAN to StyleGAN2-ADA), pickles of stylegan2-ada-pytorch and of the
+    StyleGAN2 networks of stylegan3, and checkpoints of rosinality/stylegan2-pytorch. PyTorch is not needed.
 
     The file is mapped, so that this costs neither time nor memory for the variables until they are used; it must not be
     changed in place meanwhile (replacing it, as `write` does, is fine).
 
     Returns:
-        tuple of NetworkRecord: (G, D, Gs), or one for a file with a single network.
+        tuple of NetworkRecord: (G, D, Gs), or those of them that the file holds. Records of PyTorch's families have
+        the names, layouts and keywords of StyleGAN2-ADA for TensorFlow. A checkpoint without the average of w gives
+        zeros for it, with a warning: truncation has no meaning then, and the record's `truncation_psi` is 1.
     Raises:
         UnsafePickleError: the file asks for something that could run code.
-        CorruptPickleError: the file is damaged or is not a pickle of networks.
+        CorruptPickleError: the file is damaged or holds no networks that are known here.
         UserError: the file cannot be opened.
     """
     path = os.fsdecode(path)
@@ -119,14 +84,17 @@ def _open_without_waiting(path, flags):
 
 def parse(data, file="pickle"):
     """As `read`, from bytes or an mmap; `file` is the name for messages."""
-    if data[:4] == b"PK\x03\x04" and _CHECKPOINT_MEMBER.search(data, max(0, len(data) - _MAX_MEMBER_LIST)):
-        raise CorruptPickleError(
-            f"{file}: byte 0: this is a training checkpoint of tf_stylegan: give a network-*.pkl, or resume with it."
-        )
     for magic, what in _OTHER_FORMATS:
         if data[: len(magic)] == magic:
             raise CorruptPickleError(f"{file}: byte 0: this is {what}.")
-    value = Machine(data, file, NETWORK_NAMES).run()
+    if data[:4] in MAGICS:
+        return records(read_zip(data, file, _NAMES), file, len(data))
+    machine = Machine(data, file, _NAMES)
+    value = machine.run()
+    if type(value) is int and value == MAGIC:
+        value = read_chained(machine, _NAMES)
+    if type(value) in (dict, Module):
+        return records(value, file, len(data))
     networks = value if type(value) in (tuple, list) else (value,)
     if not networks or not all(type(network) is Instance for network in networks):
         raise CorruptPickleError(
@@ -244,7 +212,8 @@ def _has_clash(record):
 def write(path, records, protocol=4):
     """Writes a network pickle that the originals, stylegan2-ada-pytorch and this package read, with any NumPy.
 
-    The file replaces `path` only when it is complete. Arrays go to it one by one, C-contiguous ones without a copy.
+    Source text of PyTorch's families is left out: readers of such pickles would run it. The file replaces `path` only
+    when it is complete. Arrays go to it one by one, C-contiguous ones without a copy.
 
     Args:
         path: file to write.
@@ -304,7 +273,7 @@ def _write_network(writer, record):
                 for key, component in record.components.items():
                     writer.value(key)
                     _write_network(writer, component)
-        writer.item("build_module_src", record.source)
+        writer.item("build_module_src", record.source if record.origin == "dnnlib" else "")
         writer.item("build_func_name", record.func)
         writer.value("variables")
         with writer.list():

@@ -7,14 +7,15 @@ REDUCE, NEWOBJ and BUILD is written by hand for each allowed name (`pickle_names
 A hostile file costs little: lengths are checked against the bytes that are there before anything is allocated, long
 byte strings are views of the file, the number of opcodes is bounded, and the finished value is refused when it is
 cyclic, deeper than `MAX_DEPTH` or, written out as a tree, larger than its file justifies. So code that walks the value
-may simply recurse.
+may simply recurse. Pickles inside a pickle (PyTorch's tensors) are read by machines that share one `Budget`.
 
 Two things are stricter than Python: a frame must hold whole opcodes and end where it says, and STOP must leave exactly
 one value. Bytes after STOP are left alone, as Python leaves them.
 """
 
+import re
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from tf_stylegan.legacy.pickle_opcodes import HANDLERS
 from tf_stylegan.legacy.pickle_values import CorruptPickleError, Instance, Marker, Pending, UnsafePickleError
@@ -24,26 +25,50 @@ MAX_DEPTH = 100  # levels of containers in the finished value; network files hav
 MAX_NODES = 500_000  # values in the finished value when shared ones are counted as often as they appear
 MAX_LINE = 4096  # bytes of a number or name written as text
 _STOP = 0x2E
+_NEWLINE = re.compile(b"\n")
+
+
+class Budget:
+    """What one file may still cost, shared by all pickles in it.
+
+    Args:
+        size: bytes of the file.
+    """
+
+    def __init__(self, size):
+        self.opcodes = MAX_OPCODES
+        self.bytes_to_copy = 2 * size + (1 << 20)
 
 
 class Machine:
     """One run over one pickle; see the module's text.
 
     Args:
-        data: bytes or mmap (not a memoryview: lines are searched with `find`).
+        data: bytes, mmap or a memoryview of one.
         file: name for messages.
         allowed: `{"module.name": Marker}`, all that the file may ask for.
         start: offset of the pickle's first byte.
+        persistent: `(machine, id) -> value` for objects kept outside the pickle, None: there are none.
+        budget: of the file that this pickle is a part of, None for a file of its own.
     """
 
-    def __init__(self, data, file, allowed: Mapping[str, Marker], start=0):
-        self.data, self.file, self.allowed = data, file, allowed
+    def __init__(
+        self,
+        data,
+        file,
+        allowed: Mapping[str, Marker],
+        start=0,
+        persistent: Callable | None = None,
+        budget: Budget | None = None,
+    ):
+        self.file, self.allowed, self.persistent = file, allowed, persistent
         self.view = memoryview(data).toreadonly()
+        self.budget = budget or Budget(len(self.view))
         self.size = self.limit = len(self.view)
         self.in_frame = False  # then `limit` is the frame's end
         self.position = self.opcode_at = start
         self.stack, self.outer_stacks, self.memo = [], [], {}
-        self.copied_bytes = 0
+        self.ordered_dicts = {}  # id -> dict, of those that were OrderedDicts: these may have attributes
 
     def run(self):
         """Returns the pickled value; `position` is then the offset behind STOP.
@@ -61,8 +86,9 @@ class Machine:
             raise self.corrupt(f"the pickle is malformed ({type(error).__name__}: {ascii(str(error))[:80]})") from error
 
     def _run(self):
-        handlers = HANDLERS
-        for _ in range(min(MAX_OPCODES, self.size) + 1):
+        handlers, budget = HANDLERS, self.budget
+        while budget.opcodes > 0:
+            budget.opcodes -= 1
             self.opcode_at = at = self.position
             if at >= self.limit:
                 self.in_frame, self.limit = False, self.size
@@ -103,8 +129,8 @@ class Machine:
 
     def charge(self, byte_count):
         """Counts bytes that a handler copies: a file may not multiply its data (one string, a thousand times)."""
-        self.copied_bytes += byte_count
-        if self.copied_bytes > 2 * self.size + (1 << 20):
+        self.budget.bytes_to_copy -= byte_count
+        if self.budget.bytes_to_copy < 0:
             raise self.corrupt("the pickle copies far more data than it holds")
 
     def take(self, count):
@@ -124,11 +150,11 @@ class Machine:
     def line(self, max_bytes=MAX_LINE):
         """The bytes up to the next newline, without it."""
         start = self.position
-        end = self.data.find(b"\n", start, min(self.limit, start + max_bytes))
-        if end < 0:
+        end = _NEWLINE.search(self.view, start, min(self.limit, start + max_bytes))
+        if end is None:
             raise self.corrupt("a line of text has no end")
-        self.position = end + 1
-        return bytes(self.view[start:end])
+        self.position = end.end()
+        return bytes(self.view[start : end.start()])
 
     def pop_mark(self):
         """The values since the last MARK."""

@@ -117,14 +117,14 @@ def _empty_bytes(machine, args):
 
 def _ordered_dict(machine, args):
     """`OrderedDict()` or, from Python 2, `OrderedDict([[key, value], ...])`."""
-    if args == ():
-        return {}
-    pairs = args[0]
-    if len(args) != 1 or type(pairs) is not list or not all(type(p) in (list, tuple) and len(p) == 2 for p in pairs):
+    pairs = args[0] if args else []
+    if len(args) > 1 or type(pairs) is not list or not all(type(p) in (list, tuple) and len(p) == 2 for p in pairs):
         raise machine.corrupt("an OrderedDict with malformed arguments")
     machine.charge(100 * len(pairs))
     machine.check_keys([key for key, _ in pairs])
-    return dict(pairs)
+    result = dict(pairs)
+    machine.ordered_dicts[id(result)] = result  # held, so that the id stays its own
+    return result
 
 
 def _new_dict(machine, name):

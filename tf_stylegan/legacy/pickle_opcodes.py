@@ -332,11 +332,16 @@ def _build(m):
                 m.memo[key] = built
     elif type(target) is Instance and target.state is None and type(state) is dict:
         target.state = state
-    elif type(target) is not dict or (
-        state is not None and (type(state) is not dict or state)
-    ):  # Python 2 writes an empty state behind an EasyDict
+    elif not _is_harmless(m, target, state):
         name = target.class_path if type(target) is Instance else type(target).__name__
         raise m.unsafe(f"setting the state of a {name} with a {type(state).__name__}")
+
+
+def _is_harmless(m, target, state):
+    """A state that may be dropped: Python 2's empty one behind an EasyDict, PyTorch's versions behind a state_dict."""
+    if type(target) is not dict or (state is not None and type(state) is not dict):
+        return False
+    return not state or (list(state) == ["_metadata"] and id(target) in m.ordered_dicts)
 
 
 @_opcode(opcodes.INST)
@@ -364,7 +369,9 @@ def _persid(m):
 @_opcode(opcodes.BINPERSID)
 def _binpersid(m):
     key = m.stack.pop()
-    raise m.unsafe(f"the persistent object {ascii(key[:200]) if type(key) is str else type(key).__name__}")
+    if m.persistent is None:
+        raise m.unsafe(f"the persistent object {ascii(key[:200]) if type(key) is str else type(key).__name__}")
+    m.stack.append(m.persistent(m, key))
 
 
 @_opcode(opcodes.NEXT_BUFFER, opcodes.READONLY_BUFFER)

@@ -16,9 +16,8 @@ import numpy as np
 
 from tf_stylegan.config import PRESETS, Networks, Start, preset_networks, resolve
 from tf_stylegan.errors import UserError
-from tf_stylegan.legacy import pickle_io
 from tf_stylegan.legacy.names import from_legacy, legacy_name
-from tf_stylegan.legacy.networks import network_options
+from tf_stylegan.legacy.networks import network_options, read_records
 from tf_stylegan.networks.generator import Generator
 from tf_stylegan.networks.registry import NETWORKS
 from tf_stylegan.training.fit import Fit
@@ -48,7 +47,7 @@ class NetworkFile:
 
     def __init__(self, name, path):
         self.name, self.notes, self.fits = name, [], {}
-        self.records = _choose(pickle_io.read(path), name)
+        self.records = _choose(read_records(path), name)
         self.size, self.sha256 = os.path.getsize(path), _sha256(path)
 
     @functools.cached_property
