@@ -99,6 +99,7 @@ UNSAFE = {
     "five levels of them": (nested_deeper(5), "_load_from_bytes"),
     "a module in a tensor's bytes": (nested(dumps(described())), "_reconstruct_persistent_obj"),
     "a dict in a tensor's bytes": (nested(dumps(ORDERED)), "collections.OrderedDict"),
+    "a name for the magic number": (dumps(loads(dumps(ORDERED))), "collections.OrderedDict"),
     "names among the keys": (old_layout({}, keys=Raw(ORDERED)), "collections.OrderedDict"),
     "persistent module": (zip_layout({"g": Raw(b"(" + text("module") + text("a") * 3 + b"tQ")}), "'module'"),
     "persistent text": (zip_layout({"g": Raw(text("storage") + b"Q")}), "'str'"),
@@ -321,6 +322,10 @@ CORRUPT = {
         "overlaps",
     ),
     "zip with members beyond each other": (OVERLAPPING, "overlaps"),
+    "zip with a member over the list": (
+        zip_bytes([("a/data.pkl", b"}.")], entry={"size": 60, "stored": 60}),
+        "overlaps another one or the list",
+    ),
     "zip with a member outside": (zip_layout(TENSOR, entry={"offset": 2**31}), "outside the file"),
     "zip with a member of 4 GB": (zip_layout(TENSOR, entry={"size": 2**32 - 2, "stored": 2**32 - 2}), "overlaps"),
     "zip with a member of unknown size": (zip_layout(TENSOR, entry={"size": 2**32 - 1}), "a size is missing"),

@@ -21,7 +21,7 @@ class Source:
     """The file being converted, for messages and for what may come out of it: sharing must not multiply its data."""
 
     def __init__(self, file, size):
-        self.file, self.bytes_left = file, 4 * size + (1 << 20)  # float16 doubles, copies of views may share storages
+        self.file, self.bytes_left = file, 4 * size + (1 << 20)  # float16 doubles, networks may share tensors
 
     def corrupt(self, what):
         """The error to raise for a file that is readable but does not hold what it should."""
@@ -113,19 +113,6 @@ def discriminator_shapes(kwargs, channels):
 def _dense(shapes, scope, inputs, outputs):
     shapes[f"{scope}/weight"] = (inputs, outputs)
     shapes[f"{scope}/bias"] = (outputs,)
-
-
-def check_names(tensors, expected, optional, what, source):
-    """Every tensor has a place and every place a tensor, otherwise an error that lists both."""
-    missing, extra = set(expected) - tensors.keys(), tensors.keys() - set(expected) - set(optional)
-    if missing or extra:
-        raise source.corrupt(f"{what} lacks {_listed(missing)} and has left over {_listed(extra)}")
-
-
-def _listed(names):
-    names = sorted(names)
-    rest = f" and {len(names) - _LISTED} more" * (len(names) > _LISTED)
-    return (", ".join(ascii(name)[1:-1][:100] for name in names[:_LISTED]) or "nothing") + rest
 
 
 def convert(kwargs, tensors, torch_name, *, filters, unused=(), absent=(), base=None, what, source):

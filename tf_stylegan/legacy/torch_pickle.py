@@ -154,7 +154,7 @@ def _load_from_bytes(machine, args):
     if len(args) != 1 or type(args[0]) not in (bytes, memoryview):
         raise machine.corrupt("a tensor without its bytes")
     where = f"{machine.file}: byte {machine.opcode_at}: in a tensor"
-    inner = Machine(args[0], where, STORAGE_NAMES, budget=machine.budget)
+    inner = Machine(args[0], where, {}, budget=machine.budget)
     if inner.run() != MAGIC:
         raise inner.corrupt("no saved PyTorch storage")
     storage = read_chained(inner, STORAGE_NAMES)
