@@ -45,3 +45,11 @@ def test_output_that_nobody_reads():
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait() == 141
+
+
+def test_a_message_does_not_command_the_terminal(capsys):
+    def fail():
+        raise UserError("the server says \x1b[31mno\x07")
+
+    assert cli.run(fail) == 2
+    assert capsys.readouterr().err == "error: the server says \\x1b[31mno\\x07\n"

@@ -251,3 +251,9 @@ def test_arguments_that_do_not_fit_together(arguments, capsys):
         command(*arguments)
     assert caught.value.code == 2
     assert "error: " in capsys.readouterr().err
+
+
+def test_a_cutoff_that_cannot_be_is_one_line(tmp_path, capsys):
+    arguments = ["--network", str(GOLDEN / "pickles/stylegan2-config-f.pkl"), "--seeds=0", "--truncation-cutoff=-3"]
+    assert command(*arguments, f"--outdir={tmp_path}") == 2
+    assert "error: truncation_cutoff must be a number of styles, 0 or more, got -3" in capsys.readouterr().err

@@ -22,7 +22,9 @@ def run(function, *args, **kwargs):
     try:
         return function(*args, **kwargs) or 0
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        # A message may quote a file or a server: nothing in it is to command the terminal.
+        text = "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in str(error))
+        print(f"error: {text}", file=sys.stderr)
         return 2
     except PermissionError as error:
         print(f"error: no permission for {error.filename}; change it, or the user you are", file=sys.stderr)

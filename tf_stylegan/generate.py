@@ -71,7 +71,7 @@ def seed_images(Gs, seeds, truncation_psi=None, truncation_cutoff=None, noise_mo
     labels = tf.constant(class_labels(Gs, class_index, batch))
     mode = "const" if noise_mode == "seed" else noise_mode
 
-    @tf.function
+    @tf.function(autograph=False)  # which would wrap a UserError in a story of its own
     def draw(latents, noise):
         if not isinstance(Gs, Generator):
             return Gs(latents, labels)

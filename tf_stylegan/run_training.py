@@ -91,6 +91,8 @@ def parse_args(argv):
 
 def run(args):
     given = {field.name: getattr(args, field.name) for field in dataclasses.fields(Options) if field.name in args}
+    if args.resume == "":
+        raise UserError("--resume= is empty: give a run, a checkpoint or a file of networks, or leave it out")
     missing = [name for name in ("data_dir", "dataset") if name not in given]
     if missing and not args.resume:
         raise UserError(f"--{missing[0].replace('_', '-')} is needed (or --resume to go on with a run)")

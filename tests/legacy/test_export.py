@@ -205,10 +205,10 @@ def write_members(path, members, compression=zipfile.ZIP_STORED):
         (lambda c: c.update(registered_name="os>system", module="os", class_name="system"), ["'os>system'"]),
         (lambda c: c.update(registered_name=None), ["None"]),
         (
-            lambda c: c["config"].update(fmap_max=1 << 20, fmap_base=1 << 24),
+            lambda c: c["config"].update(fmap_max=1 << 14, fmap_base=1 << 24),
             ["a larger network than it has weights for"],
         ),
-        (lambda c: c["config"].update(label_size=10**9), ["a larger network than it has weights for"]),
+        (lambda c: c["config"].update(label_size=10**5), ["a larger network than it has weights for"]),
         (lambda c: c["config"].update(fmap_max=4), []),
         (lambda c: c["config"].update(resolution=17), ["resolution must be a power of two"]),
         (lambda c: c["config"].update(mapping_layers=10**9, embed_labels=True, label_size=3), []),

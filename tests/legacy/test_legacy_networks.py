@@ -188,6 +188,39 @@ def test_networks_that_cannot_be_built(changes, message):
         network_from_record(record, "x.pkl")
 
 
+@pytest.mark.parametrize(
+    "keywords, message",
+    [
+        ({"mapping_lrmul": 0}, "mapping_lrmul must be a finite number above 0, got 0"),
+        ({"fmap_decay": -1e300}, "fmap_decay must be a finite number above -1"),
+        ({"fmap_max": 10**11}, "fmap_max must be a whole number from 1 to 16384, got 100000000000"),
+        ({"mapping_fmaps": 10**11}, "mapping_fmaps must be a whole number from 1 to 16384"),
+        ({"label_size": -1}, "label_size must be a whole number from 0 to"),
+        ({"num_channels": "x"}, "num_channels must be a whole number"),
+        ({"resample_kernel": "abc"}, "resample_kernel must be up to 32 numbers"),
+        ({"resample_kernel": [1, -1]}, "whose sum is not 0"),
+        ({"resample_kernel": [[1, 2], [3]]}, "resample_kernel must be"),
+        ({"truncation_psi": float("nan")}, "truncation_psi must be a finite number, got nan"),
+        ({"truncation_cutoff": "x"}, "truncation_cutoff must be a whole number"),
+        ({"nonlinearity": "os.system"}, "nonlinearity must be one of linear, relu"),
+        ({"conv_clamp": -1}, "conv_clamp must be a finite number above 0"),
+    ],
+    ids=str,
+)
+def test_keywords_that_cannot_be(keywords, message):
+    record = record_from_network(make_g())
+    record = dataclasses.replace(record, static_kwargs={**record.static_kwargs, **keywords})
+    with pytest.raises(UserError, match=f"^x.pkl: .*{message}"):
+        network_from_record(record, "x.pkl")
+
+
+def test_numbers_that_are_not_finite_are_told():
+    record = record_from_network(make_g())
+    broken = {**record.variables, "dlatent_avg": record.variables["dlatent_avg"] * np.nan}
+    with pytest.warns(UserWarning, match="x.pkl: G has numbers that are not finite in dlatent_avg: it is damaged"):
+        network_from_record(dataclasses.replace(record, variables=broken), "x.pkl")
+
+
 def test_parts_of_an_unknown_kind():
     record = record_from_network(make_g())
     parts = {**record.components, "synthesis": dataclasses.replace(record.components["synthesis"], func="a.G_cubist")}
@@ -249,7 +282,7 @@ def test_what_a_file_says_of_a_network_is_kept(file, tmp_path):
 def test_what_a_file_only_claims_is_not_allocated():
     """Shapes are compared before there is any memory for them."""
     record = record_from_network(make_g())
-    huge = {"fmap_base": 1 << 40, "fmap_max": 1 << 20, "latent_size": 1 << 30, "resolution": 1024}
+    huge = {"fmap_base": 1 << 40, "fmap_max": 1 << 14, "latent_size": 1 << 14, "resolution": 1024}
     tracemalloc.start()
     try:
         with pytest.raises(UserError, match=r"do not fit network G: missing: .*left over|the network has"):

@@ -86,7 +86,13 @@ def read_keras(path):
         raise _corrupt(path, error.strerror or error) from error
     except (zipfile.BadZipFile, zlib.error, EOFError, struct.error, NotImplementedError, RuntimeError) as error:
         raise _corrupt(path, f"it is damaged ({error})") from error
-    except (AttributeError, LookupError, OverflowError, TypeError, ValueError) as error:  # h5py's and Keras' own words
+    except (
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        TypeError,
+        ValueError,
+    ) as error:  # h5py's, Keras'
         raise _corrupt(path, error) from error
     return network
 

@@ -141,8 +141,19 @@ def network_from_record(record, where="pickle", precision=None):
         keywords["dtype"] = precision
     try:
         network = _build_filled(func, record, keywords)
-    except (TypeError, ValueError, OverflowError) as error:  # files may hold any value; Keras refuses some in its words
+    except (
+        TypeError,
+        ValueError,
+        ArithmeticError,
+    ) as error:  # files hold any value; Keras refuses some
         raise UserError(f"{where}: {error}") from error
+    damaged = [v.path.partition("/")[2] for v in network.variables if not np.all(np.isfinite(v))]
+    if damaged:
+        warnings.warn(
+            f"{where}: {record.name} has numbers that are not finite in {', '.join(damaged[:5])}"
+            f"{' …' * (len(damaged) > 5)}: it is damaged, or its training had failed",
+            stacklevel=2,
+        )
     if unknown:
         warnings.warn(
             f"{where}: {record.name} has keywords this version does not know: {', '.join(unknown)}", stacklevel=2

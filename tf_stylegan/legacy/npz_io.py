@@ -191,7 +191,9 @@ class _Reader:
         if len(self.members) != len(archive.infolist()):
             raise self.corrupt("two members have one name")
         if INDEX not in self.members:
-            raise self.corrupt(f"it has no {INDEX}, so it holds something else")
+            checkpoint = "progress.npy" in self.members
+            what = "a training checkpoint, no file of networks" if checkpoint else "something else"
+            raise self.corrupt(f"it has no {INDEX}, so it holds {what}")
         # Stored members may not overlap, packed ones not swell: both would multiply what the file has.
         stored = sum(info.compress_size for info in self.members.values())
         unpacked = sum(info.file_size for info in self.members.values())

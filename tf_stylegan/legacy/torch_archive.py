@@ -7,6 +7,7 @@ Format: PKWARE's APPNOTE, sections 4.3 and 4.4.
 """
 
 import struct
+import zlib
 from dataclasses import dataclass
 
 from tf_stylegan.legacy.pickle_machine import Budget, Machine
@@ -28,6 +29,7 @@ class _Member:
     name: str
     flags: int
     method: int
+    checksum: int
     stored_bytes: int
     bytes: int
     offset: int
@@ -118,7 +120,8 @@ class _Archive:
         members = {}
         for _ in range(count):
             fields = self.unpack(_ENTRY, start, b"PK\x01\x02")
-            (_, _, flags, method, _, _, _, stored, size, name_bytes, extra_bytes, comment, disk, _, _, offset) = fields
+            _, _, flags, method, _, _, checksum, stored, size, *fields = fields
+            name_bytes, extra_bytes, comment, disk, _, _, offset = fields
             name_at = start + _ENTRY.size
             start = name_at + name_bytes + extra_bytes + comment
             if start > end:
@@ -130,7 +133,7 @@ class _Archive:
                 raise self.corrupt(f"this is a zip archive with two members of the name {ascii(name)[:80]}")
             if disk:
                 raise self.damaged("it is one of several parts")
-            members[name] = _Member(name, flags, method, stored, size, offset)
+            members[name] = _Member(name, flags, method, checksum, stored, size, offset)
         if start != end:
             raise self.damaged("the list of its members is longer than it says")
         return members
@@ -190,13 +193,16 @@ class _Archive:
         if name not in self.contents:
             raise self.corrupt(f"this is a PyTorch archive, but its member {ascii(name)[:80]} is missing")
         start, end = self.contents[name]
+        expected = self.members[name].checksum
+        if expected and zlib.crc32(self.view[start:end]) != expected:  # 0: written without checksums
+            raise self.damaged(f"the bytes of member {ascii(name)[:80]} are not those that were written")
         return self.view[start:end]
 
 
 def _what_it_is(names):
     """What people's other zip archives turn out to be."""
     if "progress.npy" in names:  # training.state writes such archives
-        return "a training checkpoint of tf_stylegan: give a network-*.pkl, or resume with it"
+        return "a training checkpoint of tf_stylegan: give a network-*.pkl, or resume with it as checkpoint-*.npz"
     if not names:
         return "a zip archive without members"
     if all(name.endswith(".npy") for name in names):

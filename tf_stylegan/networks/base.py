@@ -1,11 +1,14 @@
 """What all networks share: keywords that are the config, weights made at once, labels checked (F3)."""
 
+import math
+
 import keras
 import numpy as np
 import tensorflow as tf
 
 from tf_stylegan.errors import UserError
 from tf_stylegan.layers.core import Weights
+from tf_stylegan.ops.fused_bias_act import ACTIVATIONS
 
 DTYPES = ("float32", "bfloat16", "float16")
 
@@ -25,6 +28,9 @@ class Network(Weights, keras.Model):
         self.keywords = {k: v for k, v in scope.items() if k not in ("self", "name", "kwargs", "__class__")}
         self.keywords.update(scope.get("kwargs", {}))
         check_choice("dtype", self.keywords.get("dtype", "float32"), self.dtypes)
+        for name, check in _CHECKS.items():
+            if name in self.keywords:
+                check(name, self.keywords[name])
 
     def get_config(self):
         return {"name": self.name, **self.keywords}
@@ -57,6 +63,46 @@ def check_choice(name, value, choices):
 def check_number(name, value, least, most):
     if not isinstance(value, int) or not least <= value <= most:
         raise UserError(f"{name} must be a whole number from {least} to {most}, got {value!r}")
+
+
+def check_real(name, value, above=-math.inf):
+    if not isinstance(value, int | float) or not math.isfinite(value) or value <= above:
+        raise UserError(
+            f"{name} must be a finite number{'' if above == -math.inf else f' above {above}'}, got {value!r}"
+        )
+
+
+def _check_filter(name, taps):
+    taps = [] if taps is None else taps
+    flat = [tap for row in taps for tap in (row if isinstance(row, list | tuple) else [row])]
+    square = len(flat) in (len(taps), len(taps) ** 2) and all(isinstance(tap, int | float) for tap in flat)
+    if taps and not (square and len(taps) <= 32 and math.isfinite(sum(flat)) and sum(flat) != 0):
+        raise UserError(f"{name} must be up to 32 numbers (or a square of them) whose sum is not 0; got {taps!r}")
+
+
+def _whole(least, most):
+    return lambda name, value: value if value is None else check_number(name, value, least, most)
+
+
+def _real(above):
+    return lambda name, value: value if value is None else check_real(name, value, above)
+
+
+# A file may hold any value: what would only be noticed when a network draws, or fill the memory, is refused at once.
+# Whether None is allowed is each network's business.
+_CHECKS = {
+    **dict.fromkeys(("latent_size", "dlatent_size", "mapping_fmaps", "label_fmaps"), _whole(1, 1 << 14)),
+    **dict.fromkeys(("fmap_max", "fmap_const"), _whole(1, 1 << 14)),
+    "label_size": _whole(0, 1 << 17),
+    "num_channels": _whole(1, 1 << 10),
+    "truncation_cutoff": _whole(0, 1 << 10),
+    "truncation_psi": _real(-math.inf),
+    "fmap_decay": _real(-1),
+    "mapping_lrmul": _real(0),
+    "conv_clamp": _real(0),
+    **dict.fromkeys(("resample_kernel", "blur_filter"), _check_filter),
+    **dict.fromkeys(("nonlinearity", "mapping_nonlinearity"), lambda name, act: check_choice(name, act, ACTIVATIONS)),
+}
 
 
 def check_labels(labels, label_size, batch_like):

@@ -68,7 +68,7 @@ def complete(func, kwargs):
     Returns:
         (keywords with all defaults, dict of variables' names to shapes).
     Raises:
-        UserError, TypeError, ValueError, OverflowError: keywords that make no network.
+        UserError, TypeError, ValueError, ArithmeticError: keywords that make no network.
     """
     shapes = {}
 

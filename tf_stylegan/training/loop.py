@@ -5,6 +5,7 @@ import dataclasses
 import math
 import os
 import signal
+import sys
 import time
 
 import keras
@@ -64,6 +65,8 @@ def train(options, given=None, resume=None, dry_run=False, resume_kimg=None, res
     config = dataclasses.replace(config, data_fingerprint=info.fingerprint())
     if dry_run:
         print(config.to_json())
+        for line in (*(file.outcome() if file else []), *(f"Note: {note}." for note in config.notes)):
+            print(line, file=sys.stderr)  # standard output is the configuration alone
         return None
     keras.utils.set_random_seed(options.seed)
     state = TrainState(config, strategy)

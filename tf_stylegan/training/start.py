@@ -68,7 +68,7 @@ class NetworkFile:
             keywords = {k: v.tolist() if isinstance(v, np.generic | np.ndarray) else v for k, v in keywords.items()}
             keywords = complete(func, keywords)[0]
             json.dumps(keywords)
-        except (TypeError, ValueError, OverflowError) as error:
+        except (TypeError, ValueError, ArithmeticError) as error:
             raise UserError(f"--resume={self.name}: {record.name}: {error}") from error
         return func, keywords
 
@@ -229,6 +229,15 @@ class NetworkFile:
             )
         return kimg
 
+    def outcome(self):
+        """What is taken from the file, and what of it fits, as lines for a person; after `configure`."""
+        taken = ", ".join(f"{name} from its {record.name}" for name, record in self.records.items())
+        lines = [f"Starting from {self.name} ({self.size:,} bytes, sha256 {self.sha256}): {taken}."]
+        lines += [f"  {line}" for line in self._lines_of_fits()]
+        if "D" not in self.records:
+            lines.append("Warning: the file holds no discriminator: D starts from random weights.")
+        return lines
+
     def copy_into(self, state, config):
         """Copies what fits into the TrainState made for `config` and lets go of the file; returns lines for the log."""
         for name, fit in self.fits.items():
@@ -237,11 +246,7 @@ class NetworkFile:
         state.progress.cur_nimg = state.progress.tick_start_nimg = round(config.start.kimg * 1000)
         lod = stage_at(config, state.progress.cur_nimg).lod
         state.set_lod(lod)
-        taken = ", ".join(f"{name} from its {record.name}" for name, record in self.records.items())
-        lines = [f"Starting from {self.name} ({self.size:,} bytes, sha256 {self.sha256}): {taken}."]
-        lines += [f"  {line}" for line in self._lines_of_fits()]
-        if "D" not in self.records:
-            lines.append("Warning: the file holds no discriminator: D starts from random weights.")
+        lines = self.outcome()
         counting = f"{config.start.kimg:.1f} kimg{f', lod {lod:.2f}' if config.growing else ''}"
         self.records, self.fits = {}, {}
         return [*lines, f"Optimizers start afresh; counting starts at {counting}."]
