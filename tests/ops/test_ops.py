@@ -6,6 +6,7 @@ import tensorflow as tf
 from helpers import assert_close
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from op_helpers import check_gradients, normal
 
 from tf_stylegan.errors import UserError
 from tf_stylegan.ops import random
@@ -16,33 +17,6 @@ from tf_stylegan.ops.upfirdn_2d import downsample_2d, filter_2d, setup_kernel, u
 RND = np.random.RandomState(0)
 K = RND.randn(3, 2).astype(np.float32)  # neither square nor symmetric: turned the wrong way, it shows
 TAPS = [1, 3, 3, 1]
-
-
-def normal(*shape):
-    """Float64 numbers: gradients by differences need the digits."""
-    return tf.constant(np.random.RandomState(sum(shape)).randn(*shape))
-
-
-def check_gradients(function, inputs, tolerance=1e-5):
-    """Compares first and second order gradients of `function(*inputs)` with central differences, in float64."""
-
-    def first(*args):
-        *inputs, dy = args
-        with tf.GradientTape() as tape:
-            tape.watch(inputs)
-            y = function(*inputs)
-        return tape.gradient(y, inputs, dy, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-
-    def flat(*args):
-        return tf.concat([tf.reshape(grad, [-1]) for grad in first(*args)], axis=0)
-
-    y = function(*inputs)
-    assert y.dtype == tf.float64
-    assert np.abs(y).max() > 0
-    for f, args in ((function, inputs), (flat, [*inputs, normal(*y.shape)])):
-        theoretical, numerical = tf.test.compute_gradient(tf.function(f, autograph=False), args)
-        for i, (actual, expected) in enumerate(zip(theoretical, numerical)):
-            assert_close(actual, expected, tolerance, f"order {1 if f is function else 2}, input {i}")
 
 
 def slow_upfirdn_2d(x, k, upx, upy, downx, downy, padx0, padx1, pady0, pady1):

@@ -102,10 +102,12 @@ class EqualizedLayer(Layer):
         u = tf.matmul(v, matrix)
         return w * tf.math.rsqrt(tf.reduce_sum(tf.square(u)) + 1e-8)
 
+    def scaled_bias(self):
+        return None if self.bias is None else self.bias if self.lrmul == 1 else self.bias * self.lrmul
+
     def bias_act(self, x):
         """Bias and activation on `[…, C]`."""
-        bias = None if self.bias is None else self.bias if self.lrmul == 1 else self.bias * self.lrmul
-        return fused_bias_act(x, bias, act=self.act, gain=self.act_gain, clamp=self.clamp)
+        return fused_bias_act(x, self.scaled_bias(), act=self.act, gain=self.act_gain, clamp=self.clamp)
 
     def get_config(self):
         names = ["gain", "use_wscale", "lrmul", "use_bias", "act", "act_gain", "clamp", "spectral_norm"]

@@ -40,7 +40,8 @@ class ModulatedConv2D(Conv2D):
         Style and demodulation are computed in float32, whatever the type of x.
         """
         style = tf.matmul(dlatents, self.mod_weight * self._mod_factor) + self.mod_bias + 1
-        x = modulated_conv2d(
+        used = noise is not None and self.use_noise
+        return modulated_conv2d(
             x,
             self.scaled_weight(),
             style,
@@ -48,10 +49,13 @@ class ModulatedConv2D(Conv2D):
             down=self.down,
             demodulate=self.demodulate,
             resample_kernel=self.resample_kernel,
+            noise=noise if used else None,
+            noise_strength=self.noise_strength if used else None,
+            b=self.scaled_bias(),
+            act=self.act,
+            gain=self.act_gain,
+            clamp=self.clamp,
         )
-        if noise is not None and self.use_noise:
-            x += tf.cast(noise * self.noise_strength, x.dtype)
-        return self.bias_act(x)
 
     def get_config(self):
         return {**super().get_config(), "demodulate": self.demodulate, "use_noise": self.use_noise}

@@ -7,11 +7,15 @@ import math
 
 import tensorflow as tf
 
+from tf_stylegan.ops import compiled_conv
+from tf_stylegan.ops.fused_bias_act import ACTIVATIONS, fused_bias_act
 from tf_stylegan.ops.upfirdn_2d import downsample_2d, setup_kernel, upfirdn_2d, upsample_2d
 
 
 def conv2d(x, w):
     """Plain convolution, stride 1, size kept. x `[N, H, W, I]`, w `[k, k, I, O]` with odd k → `[N, H, W, O]`."""
+    if compiled_conv.usable(x, w):
+        return compiled_conv.conv(x, w, [w.shape[0] // 2, w.shape[1] // 2], x.shape[1:3])
     if x.shape[0] == 0:  # oneDNN gives an empty batch the shape of its input
         return tf.zeros([*x.shape[:3], w.shape[3]], x.dtype)
     return tf.nn.conv2d(x, w, strides=1, padding="SAME")
@@ -31,8 +35,11 @@ def upsample_conv_2d(x, w, k=None, factor=2, gain=1.0):
     taps = w.shape[0]
     if taps == 1:  # one tap: filtering first touches I channels at most once more and skips a strided transpose
         return conv2d(upsample_2d(x, k, factor, gain), w)
-    k = setup_kernel([1] * factor if k is None else k, gain * factor**2)
-    p = k.shape[0] - factor - (taps - 1)
+    k, pad0, pad1 = _fir_after(taps, k, factor, gain)
+    if factor == 2 and compiled_conv.usable(x, w):
+        full = [(size - 1) * factor + taps for size in x.shape[1:3]]
+        y = compiled_conv.conv(x, w, [taps - 1, taps - 1], full, up=factor)
+        return upfirdn_2d(y, k, padx0=pad0, padx1=pad1, pady0=pad0, pady1=pad1)
     size = tf.shape(x)
     out_size = [size[0], (size[1] - 1) * factor + taps, (size[2] - 1) * factor + taps, w.shape[3]]
     # TensorFlow's transposed convolution takes [kh, kw, O, I] and mirrors nothing: turn the kernel to get the
@@ -41,8 +48,14 @@ def upsample_conv_2d(x, w, k=None, factor=2, gain=1.0):
     y = tf.nn.conv2d_transpose(x, w, out_size, strides=factor, padding="VALID")
     if None not in x.shape[1:3]:
         y.set_shape([None, (x.shape[1] - 1) * factor + taps, (x.shape[2] - 1) * factor + taps, None])
-    pad0, pad1 = (p + 1) // 2 + factor - 1, p // 2 + 1
     return upfirdn_2d(y, k, padx0=pad0, padx1=pad1, pady0=pad0, pady1=pad1)
+
+
+def _fir_after(taps, k, factor=2, gain=1.0):
+    """(kernel, zeros before, zeros after) of the filter behind a transposed convolution of `taps`."""
+    k = setup_kernel([1] * factor if k is None else k, gain * factor**2)
+    p = k.shape[0] - factor - (taps - 1)
+    return k, (p + 1) // 2 + factor - 1, p // 2 + 1
 
 
 def conv_downsample_2d(x, w, k=None, factor=2, gain=1.0):
@@ -57,12 +70,17 @@ def conv_downsample_2d(x, w, k=None, factor=2, gain=1.0):
     p = k.shape[0] - factor + (taps - 1)
     pad0, pad1 = (p + 1) // 2, p // 2
     y = upfirdn_2d(x, k, padx0=pad0, padx1=pad1, pady0=pad0, pady1=pad1)
+    if factor == 2 and compiled_conv.usable(y, w):
+        return compiled_conv.conv(y, w, [0, 0], [(size - taps) // factor + 1 for size in y.shape[1:3]], down=factor)
     if x.shape[0] == 0:
         return tf.zeros([0, *((n - taps) // factor + 1 for n in y.shape[1:3]), w.shape[3]], x.dtype)
     return tf.nn.conv2d(y, w, strides=factor, padding="VALID")
 
 
-def modulated_conv2d(x, w, style, up=False, down=False, demodulate=True, resample_kernel=None):
+def modulated_conv2d(
+    x, w, style, up=False, down=False, demodulate=True, resample_kernel=None, noise=None, noise_strength=None, b=None,
+    act="linear", gain=None, clamp=None,
+):  # fmt: skip
     """Convolution whose input channels are scaled per sample, its output brought back to unit variance (section 2.2).
 
     The activations are scaled, not the kernel: no grouped convolution is needed, any batch size runs on any device.
@@ -73,6 +91,7 @@ def modulated_conv2d(x, w, style, up=False, down=False, demodulate=True, resampl
         style: `[N, I]` scales.
         up, down: change the size by 2 with `resample_kernel`.
         demodulate: divide by the norm that the scaled kernel would have, with 1e-8 under the root.
+        noise, noise_strength, b, act, gain, clamp: what follows, see `fused_bias_act`.
     Returns:
         `[N, H', W', O]`, type of x; w and style are float32.
     """
@@ -82,16 +101,37 @@ def modulated_conv2d(x, w, style, up=False, down=False, demodulate=True, resampl
     factor = None
     if demodulate:
         power = tf.reduce_sum(tf.square(w), axis=[0, 1])  # [I, O]
-        factor = tf.cast(tf.math.rsqrt(tf.matmul(tf.square(style), power) + 1e-8), x.dtype)  # [N, O]
-    w = tf.cast(w, x.dtype)
-    x = x * tf.cast(style, x.dtype)[:, None, None, :]
+        factor = tf.math.rsqrt(tf.matmul(tf.square(style), power) + 1e-8)  # [N, O]
+
+    def pieces(x, w, style, factor, b, noise, strength):
+        w = tf.cast(w, x.dtype)
+        x = x * tf.cast(style, x.dtype)[:, None, None, :]
+        if up:
+            x = upsample_conv_2d(x, w, k=resample_kernel)
+        elif down:
+            x = conv_downsample_2d(x, w, k=resample_kernel)
+        else:
+            x = conv2d(x, w)
+        return fused_bias_act(
+            x, b, act=act, gain=gain, clamp=clamp, scale=factor, noise=noise, noise_strength=strength
+        )  # fmt: skip
+
+    taps = w.shape[0]
+    if down or (up and taps == 1) or act not in ("linear", "lrelu") or not compiled_conv.fuses(x, w):
+        return pieces(x, w, style, factor, b, noise, noise_strength)
+    shape = {"pad": [taps // 2, taps // 2], "out_size": x.shape[1:3]}
     if up:
-        x = upsample_conv_2d(x, w, k=resample_kernel)
-    elif down:
-        x = conv_downsample_2d(x, w, k=resample_kernel)
-    else:
-        x = conv2d(x, w)
-    return x * factor[:, None, None, :] if demodulate else x
+        k, pad0, _ = _fir_after(taps, resample_kernel)
+        shape = {
+            "pad": [taps - 1, taps - 1], "up": 2, "mid_size": [(size - 1) * 2 + taps for size in x.shape[1:3]],
+            "fir": k, "fir_pad": [pad0, pad0], "out_size": [size * 2 for size in x.shape[1:3]],
+        }  # fmt: skip
+    spec = ACTIVATIONS[act]
+    return compiled_conv.styled_conv(
+        x, w, pieces=pieces, in_scale=style, out_scale=factor, b=b, noise=noise, strength=noise_strength,
+        alpha=1.0 if spec.def_alpha is None else spec.def_alpha, gain=spec.def_gain if gain is None else gain,
+        clamp=clamp, **shape,
+    )  # fmt: skip
 
 
 def fused_upscale_conv_2d(x, w):

@@ -9,9 +9,16 @@ import numpy as np
 import tensorflow as tf
 
 from tf_stylegan.errors import UserError
+from tf_stylegan.ops import loader
+from tf_stylegan.ops.native import MAX_TAPS
+
+# Graphs that leave this program cannot take the gradient below along, nor the compiled operations.
+portable = loader.portable
 
 
-def upfirdn_2d(x, k, upx=1, upy=1, downx=1, downy=1, padx0=0, padx1=0, pady0=0, pady1=0):
+def upfirdn_2d(
+    x, k, upx=1, upy=1, downx=1, downy=1, padx0=0, padx1=0, pady0=0, pady1=0, impl="auto"
+):  # fmt: skip
     """Upsamples by zeros, pads (negative: crops), convolves and downsamples.
 
     Args:
@@ -21,10 +28,12 @@ def upfirdn_2d(x, k, upx=1, upy=1, downx=1, downy=1, padx0=0, padx1=0, pady0=0, 
         upx, upy: factor along W and H; each pixel is followed by factor − 1 zeros.
         downx, downy: every how many pixels of the result one is kept.
         padx0, padx1, pady0, pady1: zeros before and after the upsampled image, in its pixels; negative numbers crop.
+        impl: "auto", "custom" (compiled) or "reference" (TensorFlow's own operations), see `ops.loader`.
     Returns:
         `[N, (H·upy + pady0 + pady1 − kh) // downy + 1, likewise W, C]`, dtype of `x`.
     Raises:
-        UserError: for a kernel that is not 2-D, factors below 1, or padding that leaves less than the kernel's size.
+        UserError: for a kernel that is not 2-D, factors below 1, padding that leaves less than the kernel's size, or a
+            missing library with impl="custom".
     """
     k = np.asarray(k, np.float32)
     if k.ndim != 2 or k.size == 0:
@@ -43,11 +52,16 @@ def upfirdn_2d(x, k, upx=1, upy=1, downx=1, downy=1, padx0=0, padx1=0, pady0=0, 
                 f"upfirdn_2d: {name} = {size} upsampled by {up} and padded by ({pad0}, {pad1}) is smaller than "
                 f"the kernel's {taps}"
             )
-    return _differentiable(x, k, (upy, upx), (downy, downx), ((pady0, pady1), (padx0, padx1)))
+    up, down, pad = (upy, upx), (downy, downx), ((pady0, pady1), (padx0, padx1))
+    if loader.implementation(impl) == "custom" and max(k.shape) <= MAX_TAPS:
+        return custom_upfirdn_2d(x, k, up, down, pad)
+    return _differentiable(x, k, up, down, pad)
 
 
 def _differentiable(x, k, up, down, pad):
     """`_forward` with the gradient that is itself an upfirdn_2d; `up`, `down` and `pad` are (H, W) pairs."""
+    if loader.is_portable():
+        return _forward(x, k, up, down, pad)
     shape = x.shape
     in_size = _size(x)
 
@@ -56,16 +70,7 @@ def _differentiable(x, k, up, down, pad):
         y = _forward(x, k, up, down, pad)
 
         def grad(dy):
-            # The adjoint inserts `down − 1` zeros into dy, filters with the turned kernel, keeps every `up`-th pixel;
-            # the padding brings each pixel back to where it came from.
-            out_size = _size(dy)
-            pad_back = tuple(
-                (
-                    k.shape[axis] - 1 - pad[axis][0],
-                    in_size[axis] * up[axis] - out_size[axis] * down[axis] + pad[axis][0] - up[axis] + 1,
-                )
-                for axis in (0, 1)
-            )
+            pad_back = _pad_back(in_size, _size(dy), k.shape, up, down, [before for before, _ in pad])
             dx = _differentiable(dy, k[::-1, ::-1], down, up, pad_back)
             dx.set_shape([None, *shape[1:]])
             return dx
@@ -73,6 +78,43 @@ def _differentiable(x, k, up, down, pad):
         return y, grad
 
     return run(x)
+
+
+def _pad_back(in_size, out_size, taps, up, down, before):
+    """The padding of the adjoint, ((y0, y1), (x0, x1)); all arguments are (H, W) pairs.
+
+    The adjoint inserts `down − 1` zeros into dy, filters with the turned kernel and keeps every `up`-th pixel; this
+    padding brings each pixel back to where it came from.
+    """
+    return tuple(
+        (taps[i] - 1 - before[i], in_size[i] * up[i] - out_size[i] * down[i] + before[i] - up[i] + 1) for i in (0, 1)
+    )
+
+
+def custom_upfirdn_2d(x, k, up, down, pad):
+    """The compiled operation; its gradient is registered below."""
+    return loader.ops().tf_stylegan_upfirdn2d(
+        x=x, pad=tf.stack([*pad[0], *pad[1]]), k=k.ravel().tolist(), kh=k.shape[0], kw=k.shape[1],
+        up_y=up[0], up_x=up[1], down_y=down[0], down_x=down[1],
+    )  # fmt: skip
+
+
+@tf.RegisterGradient("TfStylegan>Upfirdn2d")
+def _gradient(op, dy):
+    x, pad = op.inputs
+    up, down = ([op.get_attr(f"{name}_{axis}") for axis in "yx"] for name in ("up", "down"))
+    taps = [op.get_attr("kh"), op.get_attr("kw")]
+    k = np.reshape(np.asarray(op.get_attr("k"), np.float32), taps)
+    dx = custom_upfirdn_2d(dy, k[::-1, ::-1], down, up, adjoint_padding(pad, _size(x), dy, taps, up, down))
+    dx.set_shape([None, *x.shape[1:]])
+    return dx, None
+
+
+def adjoint_padding(pad, in_size, dy, taps, up, down):
+    """`_pad_back` from the operation's input `pad` `[4]`, whose numbers may be known at tracing or not."""
+    known = tf.get_static_value(pad)
+    before = [pad[0], pad[2]] if known is None else [int(known[0]), int(known[2])]
+    return _pad_back(in_size, _size(dy), taps, up, down, before)
 
 
 def _forward(x, k, up, down, pad):

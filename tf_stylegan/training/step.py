@@ -12,6 +12,7 @@ import tensorflow as tf
 from tf_stylegan.data.pipeline import process_reals
 from tf_stylegan.networks.growing import Lod
 from tf_stylegan.ops import random
+from tf_stylegan.ops.compiled_conv import in_pieces
 from tf_stylegan.training import penalties
 from tf_stylegan.training.losses import D_LOSSES, G_LOSSES
 from tf_stylegan.training.schedule import layers_come_in, lazy_factor, stage_at
@@ -150,7 +151,7 @@ class TrainStep:
         if images is not None and images.dtype == tf.uint8:
             mirror = draws.source("mirror") if self.config.options.mirror_augment else None
             images = process_reals(images, mirror, lod.fraction)
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
+        with in_pieces(), tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(optimizer.variables)
             loss, stats = self._losses(kind, draws, lod, labels, images)
             # Gradients are summed over replicas and rounds, so each contributes its part of the mean.

@@ -1,0 +1,237 @@
+"""Compiling: what is chosen, and what is said when it does not work. The compilers here are scripts that do as told."""
+
+import os
+import re
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tf_stylegan.ops import build
+
+TENSORFLOW = build.TensorFlow("2.99.0", 1, ["-I/include", "--std=c++17"], ["-L/lib", "-l:libtensorflow_framework.so.2"])
+ROOT = Path(build.__file__).parents[2]
+# Writes what it is to make, and notes how it was called.
+OBEDIENT = 'echo "$0 $@" >> {log}\nwhile [ $# -gt 0 ]; do [ "$1" = -o ] && echo > "$2"; shift; done\n'
+
+
+@pytest.fixture(autouse=True)
+def impl(monkeypatch):
+    """Nothing of this depends on an implementation; nothing of the machine's settings counts."""
+    for name in ("CXX", "CUDA_HOME", "CUDA_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    for name in [name for name in os.environ if name.startswith("TF_STYLEGAN_")]:
+        monkeypatch.delenv(name)
+    if build.sources() is None:
+        pytest.skip("needs custom_ops/")
+
+
+@pytest.fixture
+def tools(tmp_path, monkeypatch):
+    """A function that puts a shell script on PATH, which holds nothing else but echo and test; returns its path."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", str(folder))
+
+    def make(name, script, place=folder):
+        path = place / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"#!/bin/sh\n{script}")
+        path.chmod(path.stat().st_mode | stat.S_IXUSR)
+        return path
+
+    return make
+
+
+def run(folder, **kwargs):
+    """(what `build` returned, what it said)"""
+    said = []
+    return build.build(folder, report=said.append, tensorflow=TENSORFLOW, **kwargs), "\n".join(said)
+
+
+def test_no_compiler(tools, tmp_path, monkeypatch):
+    path, said = run(tmp_path / "out")
+    assert path is None
+    assert said == f"No C++ compiler (CXX, g++, c++, clang++) was found; {build.INSTEAD}."
+    monkeypatch.setenv("CXX", "no-such-compiler -O3")
+    assert run(tmp_path / "out") == (None, said)
+
+
+def test_skipped(tools, tmp_path, monkeypatch):
+    tools("g++", "exit 1")
+    monkeypatch.setenv("TF_STYLEGAN_SKIP_OPS", "1")
+    path, said = run(tmp_path / "out")
+    assert path is None
+    assert said.startswith("TF_STYLEGAN_SKIP_OPS=1: no operations are compiled")
+    assert not (tmp_path / "out").exists()
+
+
+def test_without_tensorflow(tools, tmp_path, monkeypatch):
+    tools("g++", "exit 1")
+    monkeypatch.setitem(sys.modules, "tensorflow", None)  # importing it fails
+    said = []
+    assert build.build(tmp_path, report=said.append) is None
+    assert "pip's build isolation hides it" in said[0]
+    assert "python -m tf_stylegan.doctor --build" in said[0]
+
+
+def test_every_source_with_its_flags(tools, tmp_path, monkeypatch):
+    monkeypatch.setattr(build.platform, "machine", lambda: "x86_64")
+    log = tmp_path / "log"
+    tools("g++", OBEDIENT.format(log=log))
+    path, said = run(tmp_path / "out")
+    assert path == tmp_path / "out" / "compiled_ops-tf2.99.0-abi1.so"
+    assert path.is_file()
+    assert said == f"Compiled {path} (CPU; {TENSORFLOW.built_for(build.digest(build.sources()))})."
+    calls = log.read_text().splitlines()
+    kernels = [call for call in calls if "/kernels/" in call and " -c " in call]
+    assert len(kernels) == sum(len(sets) for sets in build.KERNELS.values())
+    for call in kernels:
+        assert "-std=c++14" in call
+        assert ("-mavx512f" in call) == ("-DTF_STYLEGAN_ISA=avx512" in call)
+        assert "/include" not in call  # no TensorFlow
+    bindings = [call for call in calls if "/bindings/" in call]
+    assert len(bindings) == len(build.BINDINGS)
+    for call in bindings:
+        assert "-I/include --std=c++17" in call
+        assert 'TF_STYLEGAN_BUILT_FOR="TensorFlow 2.99.0, C++ ABI 1, sources ' in call
+    assert "-l:libtensorflow_framework.so.2" in calls[-1]
+    assert not list(path.parent.glob("*.tmp-*"))
+
+
+def test_other_processors_get_the_base(tools, tmp_path, monkeypatch):
+    monkeypatch.setattr(build.platform, "machine", lambda: "aarch64")
+    log = tmp_path / "log"
+    tools("g++", OBEDIENT.format(log=log))
+    assert run(tmp_path / "out")[0]
+    assert "-mavx" not in log.read_text()
+
+
+def test_a_failing_compiler(tools, tmp_path):
+    tools("g++", 'echo "in file included" >&2; echo "kernels/cpu.cc:7:1: error: it is Monday" >&2; exit 1')
+    path, said = run(tmp_path / "out")
+    assert path is None
+    assert said.startswith(f"The operations could not be compiled; {build.INSTEAD}:\n  command: g++ -std=c++14 ")
+    assert said.endswith("\n  error: kernels/cpu.cc:7:1: error: it is Monday")
+    assert not list((tmp_path / "out").glob("*.so"))
+
+
+def test_an_old_library_outlives_a_failure_and_old_kernels_do_not_outlive_new_ones(tools, tmp_path):
+    (tmp_path / "compiled_kernels-old.so").write_text("old")
+    (tmp_path / TENSORFLOW.library).write_text("old")
+    tools("g++", "exit 3")
+    assert run(tmp_path)[0] is None
+    assert (tmp_path / TENSORFLOW.library).read_text() == "old"
+    tools("g++", OBEDIENT.format(log=os.devnull))
+    assert run(tmp_path)[0]
+    assert (tmp_path / TENSORFLOW.library).read_text() != "old"
+    assert [path.name for path in tmp_path.glob("compiled_kernels-*")] == [build.kernel_library(build.sources())]
+
+
+NVCC = """\
+case "$1" in
+--list-gpu-code) echo sm_75 sm_80 sm_100; exit 0;;
+--dryrun) echo '#$ TOP={top}/bin/..' >&2; exit 0;;
+esac
+"""
+
+
+def toolkit(tools, tmp_path, script):
+    """An nvcc on PATH whose toolkit is elsewhere."""
+    top = tmp_path / "cuda"
+    for file in ("include/cuda_runtime.h", "lib64/libcudart_static.a", "bin/nvcc"):
+        (top / file).parent.mkdir(parents=True, exist_ok=True)
+        (top / file).touch()
+    tools("nvcc", NVCC.format(top=top) + script)
+    return top
+
+
+def test_cuda(tools, tmp_path):
+    log = tmp_path / "log"
+    top = toolkit(tools, tmp_path, OBEDIENT.format(log=log))
+    tools("g++", OBEDIENT.format(log=log))
+    path, said = run(tmp_path / "out")
+    assert path and "(CPU and CUDA; " in said
+    calls = log.read_text().splitlines()
+    compiled = [call for call in calls if ".cu " in call]
+    assert len(compiled) == len(build.CUDA_KERNELS)
+    for call in compiled:
+        codes = re.findall(r",code=(\w+)", call)
+        assert codes == ["sm_75", "sm_80", "compute_80"]  # those of ours that it knows, the last as PTX
+        assert "-std=c++14" in call and f"-I{top}/include" in call
+    assert f"-L{top}/lib64 -lcudart_static" in calls[-1]
+    assert all("-DTF_STYLEGAN_CUDA" in call for call in calls if "/bindings/" in call)
+
+
+def test_cuda_architectures_and_its_end(tools, tmp_path, monkeypatch):
+    log = tmp_path / "log"
+    toolkit(tools, tmp_path, OBEDIENT.format(log=log))
+    tools("g++", OBEDIENT.format(log=log))
+    monkeypatch.setenv("TF_STYLEGAN_CUDA_ARCHS", "8.6, 90")
+    run(tmp_path / "out")
+    assert "code=sm_86" in log.read_text() and "code=compute_90" in log.read_text()
+    assert "sm_75" not in log.read_text()
+    log.unlink()
+    monkeypatch.setenv("TF_STYLEGAN_SKIP_CUDA", "1")
+    assert "(CPU; " in run(tmp_path / "out")[1]
+    assert ".cu" not in log.read_text()
+
+
+def test_a_failing_nvcc_leaves_the_cpu(tools, tmp_path):
+    toolkit(tools, tmp_path, 'echo "nvcc fatal   : Unsupported gpu architecture" >&2; exit 1')
+    tools("g++", OBEDIENT.format(log=tmp_path / "log"))
+    path, said = run(tmp_path / "out")
+    assert path
+    first, command, error, last = said.splitlines()
+    assert first == "The CUDA kernels could not be compiled; the operations will run on the CPU only:"
+    assert command.startswith("  command: ")
+    assert error == "  error: nvcc fatal   : Unsupported gpu architecture"
+    assert last.startswith("Compiled ") and "(CPU; " in last
+    assert "-DTF_STYLEGAN_CUDA" not in (tmp_path / "log").read_text()
+
+
+def test_where_nvcc_is_looked_for(tools, tmp_path, monkeypatch):
+    monkeypatch.setattr(build.sysconfig, "get_paths", lambda: {"purelib": str(tmp_path / "site")})
+    assert build.nvcc() is None
+    wheel = tools("nvcc", "", tmp_path / "site" / "nvidia" / "cu13" / "bin")
+    assert build.nvcc() == str(wheel)
+    on_path = tools("nvcc", "")
+    assert build.nvcc() == str(on_path)
+    home = tools("nvcc", "", tmp_path / "home" / "bin")
+    monkeypatch.setenv("CUDA_HOME", str(tmp_path / "home"))
+    assert build.nvcc() == str(home)
+
+
+def test_digest_follows_includes(tmp_path):
+    for name, text in (
+        ("kernels/cpu.cc", '#include "deep.h"\n'),
+        ("kernels/deep.h", "int a;\n"),
+        ("bindings/upfirdn_2d_op.cc", '#include "../kernels/wide.h"\n'),
+        ("kernels/wide.h", "int b;\n"),
+        ("kernels/other.h", "int c;\n"),
+    ):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    before = build.digest(tmp_path)
+    (tmp_path / "kernels/other.h").write_text("int d;\n")
+    assert build.digest(tmp_path) == before
+    for name in ("deep", "wide"):
+        (tmp_path / f"kernels/{name}.h").write_text("int e;\n")
+        assert build.digest(tmp_path) != before
+        before = build.digest(tmp_path)
+
+
+@pytest.mark.parametrize("inplace", [True, False])
+def test_setup_never_fails_for_want_of_a_compiler(tmp_path, inplace):
+    """`setup.py build_ext` in a copy of the project, with no compiler to be found."""
+    if not (ROOT / "setup.py").is_file():
+        pytest.skip("needs the checkout")
+    for name in ("setup.py", "setup.cfg", "README.md", "LICENSE", "tf_stylegan", "custom_ops"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    command = [sys.executable, "setup.py", "build_ext", *(["--inplace"] if inplace else [])]
+    environment = {**os.environ, "PATH": "", "PYTHONPATH": "", "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "No C++ compiler" in done.stdout

@@ -1,0 +1,137 @@
+"""Finds the compiled operations, checks that they were made for this TensorFlow, and chooses who computes (F1).
+
+Nothing here ever fails an import: without a usable library TensorFlow's own operations are used.
+"""
+
+import contextlib
+import contextvars
+import dataclasses
+import functools
+import os
+import re
+import warnings
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from tf_stylegan.errors import UserError
+from tf_stylegan.ops import build
+
+CHOICES = ("auto", "custom", "reference")
+VARIABLE = "TF_STYLEGAN_OPS"
+HOW_TO_BUILD = "python -m tf_stylegan.doctor --build compiles them"
+
+_portable = contextvars.ContextVar("portable", default=False)
+
+
+@dataclasses.dataclass(frozen=True)
+class Library:
+    """What was found: the opened library or None, its path or None, and one line that says why it is so.
+
+    `broken`: something is there that cannot be used.
+    """
+
+    ops: Any
+    path: Path | None
+    why: str
+    broken: bool = False
+
+
+@contextlib.contextmanager
+def portable():
+    """Graphs traced inside can leave this program: they hold TensorFlow's own operations and gradients only."""
+    token = _portable.set(True)
+    try:
+        yield
+    finally:
+        _portable.reset(token)
+
+
+def is_portable():
+    """Whether `portable` is in force."""
+    return _portable.get()
+
+
+def find(places, tensorflow):
+    """(path or None, why) of the library for a `build.TensorFlow`: the first usable one in `places`."""
+    source, reasons = build.sources(), []
+    wanted = tensorflow.built_for(build.digest(source) if source else "")
+    for place in places:
+        path = place / tensorflow.library
+        if not path.is_file():
+            others = [f"{other} was made for another TensorFlow" for other in sorted(place.glob("compiled_ops-*.so"))]
+            reasons += [f"{other} than this {tensorflow.version}: {HOW_TO_BUILD} anew" for other in others]
+            continue
+        made_for = re.search(rb"TF_STYLEGAN_BUILT_FOR\{([^}]*)\}", path.read_bytes())
+        made_for = made_for[1].decode(errors="replace") if made_for else "nobody knows what"
+        if made_for == wanted or (source is None and made_for.startswith(wanted)):
+            return path, f"{path} ({made_for})"
+        reasons.append(f"{path} was made for {made_for}, but this is {wanted}: {HOW_TO_BUILD} anew")
+    return None, [*reasons, f"no compiled operations in {' or '.join(map(str, places))}: {HOW_TO_BUILD}"][0]
+
+
+@functools.cache
+def library():
+    """The `Library` of this process, opened when first asked for."""
+    try:
+        path, why = find(build.folders(), build.TensorFlow.installed())
+    except OSError as error:
+        return Library(None, None, f"the compiled operations cannot be read: {error}", broken=True)
+    if path is None:
+        return Library(None, None, why, broken=not why.startswith("no compiled"))
+    try:
+        ops = tf.load_op_library(str(path))
+    except (OSError, tf.errors.OpError) as error:
+        first = str(error).splitlines()[0]
+        return Library(None, path, f"{path} cannot be opened: {first}: {HOW_TO_BUILD} anew", broken=True)
+    if tf.config.list_physical_devices("GPU"):
+        trouble = _cuda_trouble(path)
+        if trouble:
+            return Library(ops, path, f"{path} cannot use the GPU: {trouble}: {HOW_TO_BUILD} anew", broken=True)
+    return Library(ops, path, why)
+
+
+def _cuda_trouble(path):
+    """Why the library's CUDA kernels cannot run on this machine's GPU, or None."""
+    from tf_stylegan.ops import native
+
+    return native.Kernels(path).cuda_trouble()
+
+
+def choice(impl="auto"):
+    """What is asked for: `impl`, or where that is "auto" the environment's TF_STYLEGAN_OPS."""
+    if impl not in CHOICES:
+        raise UserError(f"impl must be one of {', '.join(CHOICES)}; got {impl!r}")
+    asked = os.environ.get(VARIABLE) or "auto"
+    if asked not in CHOICES:
+        raise UserError(f"{VARIABLE} must be one of {', '.join(CHOICES)}; got {asked!r}")
+    return asked if impl == "auto" else impl
+
+
+def implementation(impl="auto"):
+    """ "custom" or "reference": who computes an operation that is called with `impl`.
+
+    Raises:
+        UserError: if "custom" is asked for and there is no usable library.
+    """
+    asked = choice(impl)
+    if asked == "reference" or is_portable():
+        return "reference"
+    found = library()
+    if asked == "custom" and found.ops is None:
+        raise UserError(f"the compiled operations were asked for, but: {found.why}")
+    if found.broken and asked == "auto":
+        _warn_once(found.why)
+        return "reference"
+    return "reference" if found.ops is None else "custom"
+
+
+@functools.cache
+def _warn_once(why):
+    warnings.warn(f"{why}. {build.INSTEAD}.", stacklevel=2)
+
+
+def ops():
+    """The opened library's functions; call only where `implementation` said "custom"."""
+    return library().ops
