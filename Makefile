@@ -19,7 +19,7 @@ INSTALLED := $(VENV)/.installed
 
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help venv train test lint format clean
+.PHONY: help venv ops train test lint format clean
 .DEFAULT_GOAL := help
 
 help:
@@ -27,6 +27,7 @@ help:
 	@echo 'make test     lint, format check and all tests (TESTS=tests/ops picks some, without lint)'
 	@echo 'make lint     lint and format check only'
 	@echo 'make format   mend what lint and format can mend'
+	@echo 'make ops      compile what can be compiled (g++; CUDA with nvcc); nothing needs it, it is only faster'
 	@echo 'make venv     install into $(VENV) with $(PYTHON) (PYTHON=..., VENV=...)'
 	@echo 'make clean    remove build leftovers and caches; results, datasets and $(VENV) stay'
 
@@ -56,6 +57,10 @@ train: $(INSTALLED) datasets/digits
 	    --minibatch-size=32 --minibatch-gpu=32 --gamma=1 --ema-kimg=1 --total-kimg=$(KIMG) \
 	    --tick-kimg=$(TICK_KIMG) --image-snapshot-ticks=$(IMAGE_TICKS) --network-snapshot-ticks=$(NETWORK_TICKS) $(TRAIN_FLAGS)
 
+# Whatever the machine lacks is said and done without.
+ops: $(INSTALLED)
+	$(BIN)/python -m tf_stylegan.doctor --build
+
 test: $(if $(TESTS),,lint) $(INSTALLED)
 	$(BIN)/python -m pytest $(PYTEST_FLAGS) $(TESTS)
 
@@ -68,5 +73,5 @@ format: $(INSTALLED)
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf build dist *.egg-info tf_stylegan/ops/compiled_*.so .pytest_cache .ruff_cache .hypothesis
 	find tf_stylegan tools tests -name __pycache__ -prune -exec rm -rf {} +

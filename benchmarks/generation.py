@@ -8,6 +8,7 @@ compiled convolutions may pass 100 %: with AMX they multiply parts of numbers, s
 """
 
 import argparse
+import importlib
 import os
 import statistics
 import subprocess
@@ -61,10 +62,9 @@ def ours(resolution, batch, precision):
 
 def theirs(resolution, batch, folder):
     sys.path.insert(0, folder)
-    import torch
-    from training.networks import Generator
-
-    G = Generator(512, 0, 512, resolution, 3, synthesis_kwargs={"channel_base": 32768, "channel_max": 512}).eval()
+    torch, networks = (importlib.import_module(name) for name in ("torch", "training.networks"))
+    widths = {"channel_base": 32768, "channel_max": 512}
+    G = networks.Generator(512, 0, 512, resolution, 3, synthesis_kwargs=widths).eval()
     latents = torch.randn([batch, 512])
     with torch.no_grad():
         serve(lambda: G(latents, None, truncation_psi=0.7, noise_mode="const"))

@@ -56,3 +56,23 @@ tensorflow_wheel = repository_rule(
     environ = ["PYTHON_BIN_PATH", "PATH"],
     local = True,
 )
+
+# Bazel 4.2 itself asks for @rules_cc, @rules_java and @rules_proto, which it would fetch from the network: here are names
+# for the rules of these that it has built in.
+_RULES = {
+    "cc": ("cc_binary", "cc_library", "cc_test", "cc_proto_library", "cc_toolchain", "cc_toolchain_suite", "objc_library"),
+    "java": ("java_binary", "java_import", "java_library", "java_proto_library", "java_runtime", "java_toolchain"),
+    "proto": ("proto_library", "proto_lang_toolchain"),
+}
+
+def _built_in_rules_impl(ctx):
+    lines = ["{0} = native.{0}".format(name) for name in _RULES[ctx.attr.package]]
+    ctx.file(ctx.attr.package + "/defs.bzl", "\n".join(lines) + "\n")
+    ctx.file(ctx.attr.package + "/BUILD", "toolchain_type(name = 'toolchain_type', visibility = ['//visibility:public'])\n")
+    ctx.file("BUILD")
+
+_built_in_rules = repository_rule(implementation = _built_in_rules_impl, attrs = {"package": attr.string()})
+
+def built_in_rules():
+    for package in _RULES:
+        _built_in_rules(name = "rules_" + package, package = package)

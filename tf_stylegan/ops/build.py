@@ -317,8 +317,5 @@ def build(folder, report=print, tensorflow=None):
     return library
 
 
-if __name__ == "__main__":  # `digest SOURCES`, for Bazel, or `kernels FOLDER`, for machines without TensorFlow
-    if sys.argv[1] == "digest":
-        print(digest(Path(sys.argv[2])))
-    else:
-        compile_kernels(sys.argv[2], cuda=nvcc())
+if __name__ == "__main__":  # `python -m tf_stylegan.ops.build FOLDER`: the kernels alone, without TensorFlow
+    compile_kernels(sys.argv[1], cuda=nvcc())
