@@ -202,6 +202,7 @@ def main():
             cells = ["×".join(map(str, shape)), note, name, f"{copy:.1f}", f"{ours:.1f}", f"{ours / copy:.0%}"]
             if len(times) > 2:
                 cells += [f"{times[2] * 1e3:.2f}", f"{times[3] * 1e3:.2f}", f"{times[2] / times[3]:.1f}"]
+            cells += [""] * (len(heads) - len(cells))
             print(f"| {' | '.join(cells)} |", flush=True)
 
 

@@ -203,7 +203,8 @@ class Worker {
 
   void many_channels(int64_t begin, int64_t end) {
     const bool stream = job_.stream && p_.c % L == 0 && (uintptr_t)y_ % (L * sizeof(T)) == 0;
-    if (p_.epilogue) return many_channels<0, true>(begin, end, stream);
+    const bool four = job_.separable && job_.taps == 4;
+    if (p_.epilogue) return four ? many_channels<4, true>(begin, end, stream) : many_channels<0, true>(begin, end, stream);
     switch (job_.separable ? job_.taps : 0) {
       case 1:
         return many_channels<1, false>(begin, end, stream);
