@@ -1,21 +1,21 @@
 """How fast a config-f generator draws on this machine, one Markdown table.
 
-`python benchmarks/generation.py --peer=DIR --peer-python=PYTHON`: DIR is a checkout of stylegan2-ada-pytorch, PYTHON an
+`python -m benchmarks.generation --peer=DIR --peer-python=PYTHON`: DIR is a checkout of stylegan2-ada-pytorch, PYTHON an
 interpreter with PyTorch. Ours and the peer's run in turn, each in a process of its own that waits between its turns;
-medians. "Share": of the largest sustained rate of this machine (TensorFlow's product of large float32 matrices,
+medians. "Share": of the largest sustained float32 rate of this machine (TensorFlow's convolutions or matrix products,
 measured in turn), by the operations of the convolutions and dense layers, 2 for each multiplication and addition. The
 compiled convolutions may pass 100 %: with AMX they multiply parts of numbers, see custom_ops/README.md.
+"Difference": mean absolute difference to our float32 pictures, of 255.
 """
 
 import argparse
 import importlib
-import os
-import statistics
-import subprocess
 import sys
-import time
+import tempfile
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+import numpy as np
+
+from benchmarks import workers
 
 SIZES = {256: 4, 1024: 1}  # batch at each
 
@@ -36,28 +36,19 @@ def operations(resolution, fmap_base=16384, fmap_max=512, latent_size=512):
     return 2 * macs
 
 
-def serve(draw):
-    """Draws once for every line on standard input and answers with the seconds it took."""
-    draw()
-    draw()
-    print("ready", flush=True)
-    for _ in sys.stdin:
-        start = time.perf_counter()
-        draw()
-        print(time.perf_counter() - start, flush=True)
-
-
-def ours(resolution, batch, precision):
+def ours(resolution, batch, precision, pictures):
     import tensorflow as tf
 
     from tf_stylegan.config import Options, resolve
     from tf_stylegan.networks.registry import build_network
 
+    tf.keras.utils.set_random_seed(1)
     config = resolve(Options(data_dir="", dataset="", precision=precision), resolution, 3, 0)
     G = build_network(config.G_func, name="Gs", **config.G_kwargs)
-    latents = tf.random.normal([batch, G.latent_size])
+    latents = tf.random.stateless_normal([batch, G.latent_size], [1, 2])
     run = tf.function(lambda z: G(z, truncation_psi=0.7, noise_mode="const"), autograph=False)
-    serve(lambda: run(latents).numpy())
+    np.save(pictures, run(latents).numpy())
+    workers.serve({"draw": lambda: run(latents).numpy()})
 
 
 def theirs(resolution, batch, folder):
@@ -67,39 +58,38 @@ def theirs(resolution, batch, folder):
     G = networks.Generator(512, 0, 512, resolution, 3, synthesis_kwargs=widths).eval()
     latents = torch.randn([batch, 512])
     with torch.no_grad():
-        serve(lambda: G(latents, None, truncation_psi=0.7, noise_mode="const"))
+        workers.serve({"draw": lambda: G(latents, None, truncation_psi=0.7, noise_mode="const")})
 
 
-def ceiling():
-    import tensorflow as tf
-
-    a = tf.random.normal([4096, 4096])
-    run = tf.function(lambda: tf.matmul(a, a), autograph=False)
-    serve(lambda: run().numpy()[0, 0])
-
-
-class Worker:
-    """One of the functions above in a process of its own."""
-
-    def __init__(self, python, *arguments):
-        self.process = subprocess.Popen(
-            [python, __file__, "--worker", *map(str, arguments)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-        )  # fmt: skip
-        self.times = []
-        while (line := self.process.stdout.readline()) != "ready\n":
-            if not line:
-                sys.exit(f"error: {python} could not run {arguments}")
-
-    def run(self):
-        self.process.stdin.write("\n")
-        self.process.stdin.flush()
-        self.times.append(float(self.process.stdout.readline()))
-
-    def median(self):
-        self.process.stdin.close()
-        self.process.wait()
-        return statistics.median(self.times)
+def measure(resolution, batch, args, folder):
+    """Prints the rows of one size."""
+    pictures = {name: f"{folder}/{resolution}-{name}.npy" for name in ("float32", "bfloat16")}
+    running = {
+        name: workers.Worker(sys.executable, "benchmarks.generation", "ours", resolution, batch, name, path)
+        for name, path in pictures.items()
+    }
+    if args.peer:
+        peer = "benchmarks.generation", "theirs", resolution, batch, args.peer
+        running["stylegan2-ada-pytorch"] = workers.Worker(args.peer_python, *peer)
+    ceiling = workers.Worker(sys.executable, "benchmarks.generation", "ceiling")
+    for _ in range(args.runs):
+        for worker in running.values():
+            worker.run("draw")
+        for name in workers.CEILINGS:
+            ceiling.run(name)
+    rate = workers.largest(ceiling.finish()[0])
+    seconds = {name: worker.finish()[0]["draw"] for name, worker in running.items()}
+    exact = np.load(pictures["float32"])
+    for name, value in seconds.items():
+        share = operations(resolution) * batch / value / rate
+        ratio = f"{seconds['stylegan2-ada-pytorch'] / value:.1f}" if args.peer else ""
+        # A fresh network draws pictures of some ±3; measured in units in which their spread is that of real ones, ±1.
+        difference = ""
+        if name == "bfloat16":
+            spread = np.abs(exact).mean() / 0.5
+            difference = f"{np.abs(np.load(pictures[name]) - exact).mean() / spread * 127.5:.2f}"
+        print(f"| {resolution} | {batch} | {name} | {value / batch:.3f} | {share:.0%} | {ratio} | {difference} |")
+    print(f"| {resolution} | | the ceiling: {rate / 1e9:.0f} GFLOP/s | | | | |", flush=True)
 
 
 def main():
@@ -110,28 +100,14 @@ def main():
     parser.add_argument("--worker", nargs="+", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.worker:
-        kind, *rest = args.worker
-        {"ours": ours, "theirs": theirs, "ceiling": ceiling}[kind](*(int(x) if x.isdigit() else x for x in rest))
+        kind, *rest = (int(x) if x.isdigit() else x for x in args.worker)
+        {"ours": ours, "theirs": theirs, "ceiling": workers.ceilings}[kind](*rest)
         return
-
-    print("| pixels | batch | | s/image | share of the ceiling | × the peer |")
-    print("|---:|---:|---|---:|---:|---:|")
-    for resolution, batch in SIZES.items():
-        workers = {name: Worker(sys.executable, "ours", resolution, batch, name) for name in ("float32", "bfloat16")}
-        if args.peer:
-            workers["stylegan2-ada-pytorch"] = Worker(args.peer_python, "theirs", resolution, batch, args.peer)
-        workers["ceiling"] = Worker(sys.executable, "ceiling")
-        for _ in range(args.runs):
-            for worker in workers.values():
-                worker.run()
-        medians = {name: worker.median() for name, worker in workers.items()}
-        rate = 2 * 4096**3 / medians.pop("ceiling")
-        peer = medians.get("stylegan2-ada-pytorch")
-        for name, seconds in medians.items():
-            share = operations(resolution) * batch / seconds / rate
-            ratio = f"{peer / seconds:.1f}" if peer else ""
-            print(f"| {resolution} | {batch} | {name} | {seconds / batch:.3f} | {share:.0%} | {ratio} |")
-        print(f"| {resolution} | | the ceiling: {rate / 1e9:.0f} GFLOP/s | | | |", flush=True)
+    print("| pixels | batch | | s/image | share of the ceiling | × the peer | difference |")
+    print("|---:|---:|---|---:|---:|---:|---:|")
+    with tempfile.TemporaryDirectory() as folder:
+        for resolution, batch in SIZES.items():
+            measure(resolution, batch, args, folder)
 
 
 if __name__ == "__main__":
