@@ -1,6 +1,6 @@
 """The compiled convolutions beside TensorFlow's, in the layers of config-f: one Markdown table.
 
-`python benchmarks/convolutions.py --library=FILE`: FILE is the library of custom_ops/kernels. Float32 on two threads
+`python -m benchmarks.convolutions --library=FILE`: FILE is the library of custom_ops/kernels. Float32 on two threads
 (or `--threads`), in turn with TensorFlow; medians. "Ceiling": what the vector units sustain in float32, measured in
 turn with each row by TensorFlow's product of large matrices; tiles of bfloat16 parts (AMX) may pass it. What counts as
 operations: 2 · taps · I · O for each pixel of the smaller image.

@@ -1,6 +1,6 @@
 """What a level of detail costs: work and time of the progressively grown networks, one Markdown table.
 
-`python benchmarks/growing.py --resolution=256 --config=config-d`. Layers above a level of detail are not in its graph:
+`python -m benchmarks.growing --resolution=256 --config=config-d`. Layers above a level of detail are not in its graph:
 the work falls with the number of pixels, and a fade costs what the finer of its two levels does.
 """
 

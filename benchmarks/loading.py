@@ -1,6 +1,6 @@
 """What opening a file of networks costs: time and memory, one Markdown table.
 
-`python benchmarks/loading.py --peer=DIR --peer-python=PYTHON`: beside stylegan2-ada-pytorch, of which DIR is a checkout
+`python -m benchmarks.loading --peer=DIR --peer-python=PYTHON`: beside stylegan2-ada-pytorch, of which DIR is a checkout
 and PYTHON an interpreter with PyTorch. Every figure is of a process of its own, after its library has started, runs
 of ours and the peer's in turn; medians. The file: three networks of config-f, made here, or what `--network` names.
 """
