@@ -1,7 +1,6 @@
-"""Folders of images -> data sets: every kind of image, every kind of bad input, the commands."""
+"""Folders of images -> data sets: every kind of image, every kind of bad input; looking at data sets."""
 
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -13,13 +12,10 @@ from helpers import GOLDEN
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tf_stylegan import cli
-from tf_stylegan.data import convert, image_files, inspect
+from tf_stylegan.data import convert, image_files, image_folder, inspect, parallel
 from tf_stylegan.data.dataset import find_dataset
 from tf_stylegan.errors import UserError
-from tools import convert_tfrecords
 
-ROOT = Path(__file__).resolve().parents[2]
 RGB64 = GOLDEN / "tfrecords" / "rgb64"
 
 
@@ -214,7 +210,7 @@ def test_damaged_images_are_not_complained_about_for_their_size(folder, monkeypa
     message = refused(folder, "1 of 4 images", "tall.png: 60x80", "and 1 of 5 images", "damaged", "  cut.png: ")
     assert "cut.png: 60x90" not in message
     assert "cut.png" not in refused(folder, "1 of 4 images", "tall.png", skip_bad=True)
-    monkeypatch.setattr(convert, "_MAX_LOOKS", 2)  # the odd ones are looked at first
+    monkeypatch.setattr(image_folder, "_MAX_LOOKS", 2)  # the odd ones are looked at first
     refused(folder, "1 of 4 images", "tall.png: 60x80", "and 1 of 5 images", "damaged", "  cut.png: ")
     (folder / "tall.png").unlink()
     refused(folder, "1 of 4 images", "damaged", "cut.png: ")
@@ -290,7 +286,7 @@ def test_memory_does_not_grow_with_the_number_of_images():
         return number
 
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        for number in convert._ordered(pool, work, range(200), 8):
+        for number in parallel.ordered(pool, work, range(200), 8):
             most = max(most, len(running))
             running.remove(number)
             assert number == 199 or len(running) < 9
@@ -386,60 +382,3 @@ def test_damaged_record_while_reading(folder):
     path.write_bytes(data)
     with pytest.raises(UserError, match=r"out-r03.tfrecords: the record at byte \d+ is damaged"):
         inspect.extract(info.directory, str(folder.parent / "png"))
-
-
-# Commands
-
-
-def command(*arguments):
-    line = [sys.executable, str(ROOT / "tools" / "convert_tfrecords.py"), *map(str, arguments)]
-    environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}  # the package may not be installed here
-    return subprocess.run(line, capture_output=True, text=True, env=environment, check=False)
-
-
-def test_command_line_error_is_one_line_and_code_2(folder):
-    result = command("info", folder)
-    assert result.returncode == 2
-    last = result.stderr.strip().split("\n")[-1]
-    assert last.startswith("error: no record files") and "Traceback" not in result.stderr
-    result = command("create_from_images", folder.parent / "out", folder, "--threads=-1")
-    assert result.returncode == 2 and result.stderr.strip().endswith("got -1; leave it out for all cores")
-
-
-def test_help_needs_no_tensorflow():
-    for name in ("", "create_from_images", "create_digits", "display", "extract", "info", "compare"):
-        with pytest.raises(SystemExit) as caught:
-            convert_tfrecords.main([name, "--help"] if name else ["--help"])
-        assert caught.value.code == 0
-    result = subprocess.run([sys.executable, "-X", "importtime", ROOT / "tools/convert_tfrecords.py", "--help"],
-                            capture_output=True, text=True, env={"PYTHONPATH": str(ROOT)}, check=True)  # fmt: skip
-    assert "tensorflow" not in result.stderr
-
-
-@pytest.mark.parametrize("spelling", ["--ignore-labels", "--ignore_labels", "--ignore_labels=1"])
-def test_every_command_from_its_arguments(folder, monkeypatch, spelling):
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")  # main sets it: let pytest put it back
-    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "2")
-    class_folders(folder)
-    out, other, png = (str(folder.parent / name) for name in ("out", "other", "png"))
-    main = convert_tfrecords.main
-    assert main(["create_from_images", out, str(folder), "--class-folders", "--threads=1"]) == 0
-    assert main(["create_from_images", other, str(folder), "--shuffle=1", "--resize=8", "--crop"]) == 0
-    assert main(["compare", out, other]) == 1
-    assert main(["compare", out, other, spelling]) == 0
-    assert main(["display", out, f"--out={png}.png"]) == 0
-    assert main(["extract", out, png]) == 0
-    assert main(["info", out]) == 0
-
-
-def test_exit_codes(capsys):
-    def fail(error):
-        raise error
-
-    assert cli.run(lambda: None) == 0
-    assert cli.run(lambda code: code, 7) == 7
-    assert cli.run(fail, UserError("what, where")) == 2
-    assert capsys.readouterr().err == "error: what, where\n"
-    assert cli.run(fail, KeyboardInterrupt()) == 130
-    with pytest.raises(ZeroDivisionError):  # our own mistakes keep their traceback
-        cli.run(fail, ZeroDivisionError())

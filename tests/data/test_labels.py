@@ -23,6 +23,21 @@ def test_class_folders(folder, capsys):
         convert_folder(folder, class_folders=True, force=True)
 
 
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ([[1, 0], [0, 1]], [0, 1]),
+        ([[1, 0, 0], [0, 1, 0]], [[1, 0, 0], [0, 1, 0]]),  # as numbers they would become two classes
+        ([[0.5, 0.5], [0, 1]], [[0.5, 0.5], [0, 1]]),
+        ([[1], [1]], [[1], [1]]),
+    ],
+)
+def test_rows_are_written_so_that_they_come_back(rows, expected):
+    rows = np.array(rows, np.float32)
+    assert labels.to_plain(rows) == expected
+    np.testing.assert_array_equal(labels.to_array(labels.to_plain(rows)), rows)
+
+
 def test_labels_follow_the_shuffled_images(folder):
     for number in range(20):
         PIL.Image.new("L", (8, 8), number).save(folder / f"{number:02d}.png")

@@ -68,6 +68,32 @@ def test_golden_files_whole(tmp_path):
         assert (tmp_path / "rgb64" / path.name).read_bytes() == path.read_bytes()
 
 
+@pytest.mark.parametrize("shape", [(1, 4, 4), (3, 8, 8), (3, 16, 16), (1, 256, 256), (3, 512, 512)])
+def test_records_are_those_of_protobuf(shape):
+    for image in (make_images(1, shape[1], shape[0])[0], np.full(shape, 255, np.uint8), np.zeros(shape, np.uint8)):
+        feature = {
+            "shape": tf.train.Feature(int64_list=tf.train.Int64List(value=shape)),
+            "data": tf.train.Feature(bytes_list=tf.train.BytesList(value=[image.tobytes()])),
+        }
+        example = tf.train.Example(features=tf.train.Features(feature=feature))
+        assert tfrecord.encode_image(image)[0] == example.SerializeToString(deterministic=True)
+
+
+def test_many_at_once_are_as_one_by_one(tmp_path):
+    images = make_images(9, 32, 3)
+    write(tmp_path / "one" / "set", images)
+    with tfrecord.RecordWriter(tmp_path / "many" / "set", 32, 3) as writer:
+        writer.add_many(images[:4])
+        writer.add_many(images[4:].transpose(0, 1, 3, 2).copy().transpose(0, 1, 3, 2))  # any layout in memory
+    for path in (tmp_path / "one" / "set").iterdir():
+        assert (tmp_path / "many" / "set" / path.name).read_bytes() == path.read_bytes()
+    with (
+        pytest.raises(ValueError, match="the data set is uint8"),
+        tfrecord.RecordWriter(tmp_path / "x", 8, 3) as writer,
+    ):
+        writer.add_many(make_images(2, 8, 1))
+
+
 def test_lower_resolutions_carry_float_means():
     # A pattern where carrying and rounding at every step disagree.
     image = np.zeros([1, 16, 16], np.uint8)
@@ -219,6 +245,34 @@ def test_force_replaces_the_data_set_and_nothing_else(tmp_path):
     kept = ["notes.txt", "validation-set-r04.tfrecords"]
     assert everything(tmp_path / "set") == sorted(["set-r02.tfrecords", "set-r03.tfrecords", *kept])
     assert find_dataset(tmp_path, "set").num_images == 2
+
+
+def test_a_validation_set_lies_beside_the_data_set(tmp_path):
+    train, other = make_images(3), make_images(2, seed=1)
+    write(tmp_path / "set", train)
+    with tfrecord.RecordWriter(tmp_path / "set", 8, 1, validation=True) as writer:
+        writer.add_many(other)
+        writer.set_labels(np.eye(2))
+    write(tmp_path / "validation-set", other, np.eye(2))
+    names = ["validation-set-r02.tfrecords", "validation-set-r03.tfrecords", "validation-set-rxx.labels"]
+    assert everything(tmp_path / "set") == sorted(["set-r02.tfrecords", "set-r03.tfrecords", *names])
+    for name in names:
+        assert (tmp_path / "set" / name).read_bytes() == (tmp_path / "validation-set" / name).read_bytes()
+    assert find_dataset(tmp_path / "set").num_images == 3
+    with user_error("already holds a data set (validation-set-r02.tfrecords"):
+        tfrecord.RecordWriter(tmp_path / "set", 8, 1, validation=True)
+    with tfrecord.RecordWriter(tmp_path / "set", 8, 1, force=True, validation=True) as writer:
+        writer.add_many(train)
+    assert everything(tmp_path / "set") == sorted(["set-r02.tfrecords", "set-r03.tfrecords", *names[:2]])
+
+
+def test_nothing_is_moved_before_all_is_written(tmp_path):
+    with user_error("no image was added"), tfrecord.RecordWriter(tmp_path / "set", 8, 1) as writer:
+        writer.add_many(make_images(2))
+        writer.complete()
+        with tfrecord.RecordWriter(tmp_path / "set", 8, 1, validation=True) as other:
+            other.complete()
+    assert everything(tmp_path) == []
 
 
 def test_writer_refuses_what_it_cannot_hold(tmp_path):

@@ -7,9 +7,10 @@ import os
 import numpy as np
 import PIL.Image
 import PIL.ImageColor
-import PIL.ImageOps
 
-from tf_stylegan.data.tfrecord import log2_resolution
+from tf_stylegan.data import color_profiles
+from tf_stylegan.data.levels import log2_resolution
+from tf_stylegan.data.resize import resize as resize_image
 from tf_stylegan.errors import UserError
 
 # Files with these endings are meant to be images: when Pillow cannot read one, it is damaged, not "no image".
@@ -20,9 +21,18 @@ _IMAGE_ENDINGS = (
 _GREY_MODES = {"1", "L", "LA", "La", "I", "I;16", "I;16L", "I;16B", "I;16N"}
 _DEEP_MODES = {"I", "I;16", "I;16L", "I;16B", "I;16N"}
 _DIRECT_MODES = {"1", "L", "RGB", "RGBA", "LA", "La", "RGBa", "P", "PA", "CMYK", "YCbCr", "HSV", "RGBX"}
+# Pillow knows the headers of these; their contents are films, or drawn by other programs (Ghostscript).
+_NO_PICTURES = {"EPS", "WMF", "MPEG", "BUFR", "GRIB", "HDF5"}
 _EXIF_ORIENTATION = 0x0112
-# What Pillow raises for damaged files; which one depends on the format's reader.
-_READ_ERRORS = (OSError, SyntaxError, ValueError, EOFError, IndexError, PIL.Image.DecompressionBombError)
+_UPRIGHT = {
+    2: PIL.Image.Transpose.FLIP_LEFT_RIGHT,
+    3: PIL.Image.Transpose.ROTATE_180,
+    4: PIL.Image.Transpose.FLIP_TOP_BOTTOM,
+    5: PIL.Image.Transpose.TRANSPOSE,
+    6: PIL.Image.Transpose.ROTATE_270,
+    7: PIL.Image.Transpose.TRANSVERSE,
+    8: PIL.Image.Transpose.ROTATE_90,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,10 +56,14 @@ class DamagedImageError(UserError):
         self.reason = reason
 
 
-def list_files(folder):
-    """All files below `folder`, as sorted paths relative to it with "/"; linked folders are followed, once each."""
+def list_files(folder, on_error=None):
+    """All files below `folder`, as sorted paths relative to it with "/"; linked folders are followed, once each.
+
+    Args:
+        on_error: called with the OSError of each folder that cannot be listed; None to pass over those.
+    """
     found, seen = [], set()
-    for parent, folders, names in os.walk(folder, followlinks=True):
+    for parent, folders, names in os.walk(folder, onerror=on_error, followlinks=True):
         folders[:] = [name for name in folders if not name.startswith(".")]
         if (real := os.path.realpath(parent)) in seen:  # a link back up would never end
             folders.clear()
@@ -68,15 +82,22 @@ def probe(folder, path):
     """
     if os.path.basename(path).startswith("."):  # .DS_Store, and macOS's "._photo.jpg", which hold no picture
         return None
+    file, is_named = os.path.join(folder, path), path.lower().endswith(_IMAGE_ENDINGS)
+    if os.path.exists(file) and not os.path.isfile(file):  # a pipe would be waited for
+        return None
     try:
-        with PIL.Image.open(os.path.join(folder, path)) as image:
+        with PIL.Image.open(file) as image:
+            if image.format in _NO_PICTURES:
+                return None
             if image.mode not in _DIRECT_MODES | _DEEP_MODES:
                 return f"pixels of kind {image.mode!r} have no known range: save it as 8-bit RGB"
             return ImageFile(path, image.size, image.mode)
-    except _READ_ERRORS as error:
+    except Exception as error:  # as in `read`
         if isinstance(error, PIL.UnidentifiedImageError):
-            return "not readable as an image" if path.lower().endswith(_IMAGE_ENDINGS) else None
-        return str(error)
+            return "not readable as an image" if is_named else None
+        if isinstance(error, FileNotFoundError | PermissionError) and not is_named:  # broken links, for one
+            return None
+        return reason_of(error)
 
 
 def find_misfits(images, resize=None, crop=False):
@@ -129,17 +150,64 @@ def decode(path, channels, resize=None, crop=False, resize_filter="auto", backgr
     Raises:
         DamagedImageError: when the file is damaged.
     """
+    image, notes = read(path, background)
+    return fit(image, notes, channels, resize, crop, resize_filter)
+
+
+def read(path, background, srgb=False):
+    """The first half of `decode`: one image file as it is meant to be seen, its size kept.
+
+    Args:
+        path: the file.
+        background: (R, G, B), laid under transparent pixels.
+        srgb: convert the colours from the file's profile, if it has one, to sRGB; else the numbers are kept.
+    Returns:
+        image: Pillow image in mode L or RGB.
+        notes: list of what was converted, for counting.
+    Raises:
+        DamagedImageError: when the file is damaged.
+    """
     try:
         with PIL.Image.open(path) as image:
             # Pillow cuts 16-bit colour to 8 bits on its own; only the raw mode, gone after loading, tells of it.
             notes = ["16-bit"] if image.mode in _DEEP_MODES or any(";16" in str(t[3]) for t in image.tile) else []
-            if image.getexif().get(_EXIF_ORIENTATION, 1) != 1:
-                notes.append("EXIF-rotated")
-                image = PIL.ImageOps.exif_transpose(image)
+            turn, profile = _UPRIGHT.get(_orientation(image)), image.info.get("icc_profile")
             image.load()
+            if turn is not None:
+                notes.append("EXIF-rotated")
+                image = image.transpose(turn)
+            if srgb and profile:
+                # 16 bits first: there is no profile conversion of theirs.
+                image = _to_8_bit(image, background)[0] if image.mode in _DEEP_MODES else image
+                kind = image.mode
+                image, note = color_profiles.to_srgb(image, profile)
+                if note:
+                    notes.append(note)
+                notes += ["palette"] * (kind in ("P", "PA") and image.mode != kind)
+                notes += ["CMYK"] * (kind == "CMYK" and image.mode != kind)
             image, more = _to_8_bit(image, background)
-    except _READ_ERRORS as error:
-        raise DamagedImageError(path, str(error)) from error
+    except Exception as error:  # which one depends on the format's reader; none of them is a mistake of ours
+        raise DamagedImageError(path, reason_of(error)) from error
+    return image, notes + more
+
+
+def _orientation(image):
+    try:
+        return image.getexif().get(_EXIF_ORIENTATION, 1)
+    except Exception:  # broken EXIF data does not make the picture unusable
+        return 1
+
+
+def reason_of(error):
+    """What an error of Pillow's says, in one line without the path, which the reader knows."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def fit(image, notes, channels, resize=None, crop=False, resize_filter="auto"):
+    """The second half of `decode`, of a Pillow image in mode L or RGB; `notes` are those of the first half."""
+    more = []
     if channels == 3 and image.mode == "L":
         more.append("grey to RGB")
     elif channels == 1 and image.mode == "RGB":
@@ -152,9 +220,8 @@ def decode(path, channels, resize=None, crop=False, resize_filter="auto", backgr
         image = image.crop((left, top, left + side, top + side))
     if resize and image.size != (resize, resize):
         more.append("enlarged" if resize > image.width else "shrunk")
-        pixels = _resize(image, resize, resize_filter)
-    else:
-        pixels = np.asarray(image)
+        image = resize_image(image, (resize, resize), resize_filter)
+    pixels = np.asarray(image)
     return np.ascontiguousarray(pixels.reshape(*pixels.shape[:2], channels).transpose(2, 0, 1)), notes + more  # CHW
 
 
@@ -174,17 +241,6 @@ def _to_8_bit(image, background):
         flat = PIL.Image.alpha_composite(canvas, layer).convert("RGB")
         return (flat.convert("L") if grey else flat), [*notes, "transparency"]
     return image.convert("L" if image.mode in _GREY_MODES else "RGB"), notes
-
-
-def _resize(image, size, resize_filter):
-    factor, rest = divmod(image.width, size)
-    whole = factor > 1 and not rest and image.width == image.height
-    if whole and resize_filter in ("auto", "box"):
-        pixels = np.asarray(image).astype(np.float32)
-        blocks = pixels.reshape(size, factor, size, factor, -1)
-        return np.rint(blocks.mean(axis=(1, 3), dtype=np.float32)).astype(np.uint8)  # HWC
-    method = PIL.Image.Resampling.BOX if resize_filter == "box" else PIL.Image.Resampling.LANCZOS
-    return np.asarray(image.resize((size, size), method))
 
 
 def parse_color(text):

@@ -9,8 +9,9 @@ from tqdm import tqdm
 
 from tf_stylegan import images
 from tf_stylegan.data.dataset import find_dataset
-from tf_stylegan.data.labels import counted, is_one_hot, summary
-from tf_stylegan.data.tfrecord import decode_record, index_images, log2_resolution, read_record, record_at
+from tf_stylegan.data.labels import counted, is_one_hot, summary, to_plain
+from tf_stylegan.data.levels import log2_resolution
+from tf_stylegan.data.tfrecord import dataset_files, decode_record, index_images, read_record, record_at
 from tf_stylegan.errors import UserError
 from tf_stylegan.files import atomic_write
 
@@ -89,10 +90,8 @@ def extract(tfrecord_dir, output_dir, resolution=None, force=False):
     for name, image in zip(tqdm(names, "images", disable=None), read_images(info.file_at(0))):
         images.save_png(os.path.join(output_dir, name), image)
     if info.label_size:
-        rows = info.load_labels()
-        values = rows.argmax(axis=1).tolist() if is_one_hot(rows) else rows.tolist()
         with atomic_write(os.path.join(output_dir, "dataset.json"), "w") as file:
-            json.dump({"labels": [list(pair) for pair in zip(names, values)]}, file)
+            json.dump({"labels": [list(pair) for pair in zip(names, to_plain(info.load_labels()))]}, file)
     print(f"{counted(info.num_images, 'image')} in {output_dir}")
 
 
@@ -123,6 +122,10 @@ def describe(tfrecord_dir):
                 f"{path}: expected {counted(info.num_images, 'image')} {list(expected)}, got {len(offsets)} of "
                 f"{list(shape)}; convert the images again"
             )
+    records = [name for name in dataset_files(tfrecord_dir, validation=True) if name.endswith(".tfrecords")]
+    if records:  # sorted: the last has the full resolution
+        offsets, (_, height, width) = index_images(os.path.join(tfrecord_dir, records[-1]))
+        print(f"validation     {counted(len(offsets), 'image')} {width}x{height} ({records[-1]}, …)")
     missing = [f"r{log2:02d}" for log2 in range(2, log2_resolution(info.resolution)) if log2 not in info.files]
     if missing:
         print(f"missing        {', '.join(missing)} (needed for growing from low resolution only)")

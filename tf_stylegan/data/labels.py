@@ -115,6 +115,13 @@ def to_array(labels, paths=None, file=None):
     return array
 
 
+def to_plain(rows):
+    """Labels `[N, L]` as `dataset.json` has them: class numbers where these tell everything, else lists of numbers."""
+    # How many classes there are is read off the highest one: without an image of it, the rows have to be written out.
+    whole = is_one_hot(rows) and rows[:, -1].any()
+    return rows.argmax(axis=1).tolist() if whole else rows.tolist()
+
+
 def is_one_hot(rows):
     """Whether labels `[N, L]` are classes, one of L for each image."""
     return rows.shape[1] > 1 and bool(((rows == 0) | (rows == 1)).all() and (rows.sum(axis=1) == 1).all())

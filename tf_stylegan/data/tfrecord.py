@@ -7,6 +7,8 @@ and `data` (the uint8 pixels). Layout of the original: NVlabs/stylegan2 `dataset
 """
 
 import contextlib
+import functools
+import math
 import os
 import re
 import shutil
@@ -15,12 +17,12 @@ import tempfile
 import numpy as np
 import tensorflow as tf
 
+from tf_stylegan.data.levels import MAX_LOG2, MIN_LOG2, log2_resolution, make_levels
 from tf_stylegan.errors import UserError
 
-MIN_LOG2 = 2  # 4x4 is the smallest file
-MAX_LOG2 = 13
 FILE_NAME = re.compile(r"(?P<base>[^.].*)-r(?P<log2>\d\d)\.tfrecords")
 LABELS_SUFFIX = "-rxx.labels"
+VALIDATION = "validation-"  # begins the names of a second set in the same folder, a habit of stylegan2-ada
 _HEADER_BYTES = 12  # length (u64) and its masked CRC (u32)
 _FOOTER_BYTES = 4  # masked CRC of the data
 
@@ -29,17 +31,8 @@ _FOOTER_BYTES = 4  # masked CRC of the data
 # Schema: one image <-> the records of all resolutions.
 
 
-def log2_resolution(resolution):
-    """log2 of a resolution that the files can hold, e.g. 64 -> 6; None for any other number."""
-    log2 = int(resolution).bit_length() - 1
-    return log2 if MIN_LOG2 <= log2 <= MAX_LOG2 and resolution == 1 << log2 else None
-
-
 def encode_image(image):
-    """Serialises one image for every file, full resolution first.
-
-    Lower resolutions are 2x2 box means carried forward, rounded (half to even) only for storing, so that errors do not
-    add up. The original carries them in float32, where they are exact; sums of integers are the same and quicker.
+    """Serialises one image for every file, full resolution first; see `make_levels`.
 
     Args:
         image: uint8 `[C, H, W]`, H = W a power of two from 4.
@@ -55,25 +48,29 @@ def encode_image(image):
         raise ValueError(
             f"encode_image takes uint8 [C, R, R], R a power of two from 4; got {image.dtype} {image.shape}"
         )
-    records = [_serialize(image)]
-    sums, bits = image, 0  # CHW; each the sum of 2^bits pixels
-    while sums.shape[1] > 1 << MIN_LOG2:
-        bits += 2
-        wide = np.uint16 if bits <= 8 else np.uint32
-        rows = np.add(sums[:, 0::2], sums[:, 1::2], dtype=wide)
-        sums = rows[:, :, 0::2] + rows[:, :, 1::2]
-        half_to_even = (1 << (bits - 1)) - 1 + ((sums >> bits) & 1)
-        records.append(_serialize(((sums + half_to_even) >> bits).astype(np.uint8)))
-    return records
+    return [_serialize(level) for level in make_levels(image)]
 
 
 def _serialize(image):
+    before, after = _surroundings(image.shape)
+    return b"".join((before, image.data, after))
+
+
+@functools.lru_cache(maxsize=64)
+def _surroundings(shape):
+    """What stands before and behind the pixels in every record of this shape: bytes, bytes.
+
+    Serialising an example copies its pixels several times while no other thread may run; this way they are copied once.
+    """
+    size = math.prod(shape)
     feature = {
-        "shape": tf.train.Feature(int64_list=tf.train.Int64List(value=image.shape)),
-        "data": tf.train.Feature(bytes_list=tf.train.BytesList(value=[image.tobytes()])),
+        "shape": tf.train.Feature(int64_list=tf.train.Int64List(value=shape)),
+        "data": tf.train.Feature(bytes_list=tf.train.BytesList(value=[b"\xff" * size])),
     }
     # Deterministic: protobuf maps have no order of their own, and files are compared byte by byte.
-    return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString(deterministic=True)
+    record = tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString(deterministic=True)
+    start = record.index(b"\xff" * min(size, 16))  # what precedes the pixels is the end of a length, below 0x80
+    return record[:start], record[start + size :]
 
 
 def decode_record(serialized, where):
@@ -97,10 +94,10 @@ def decode_record(serialized, where):
     return np.frombuffer(data, np.uint8).reshape(shape)
 
 
-def dataset_files(directory):
-    """Record and label files in a folder, without those of a `validation-` set (which stylegan2-ada keeps there)."""
+def dataset_files(directory, validation=False):
+    """Record and label files in a folder: those of the data set, or those of the validation set beside it."""
     names = sorted(os.listdir(directory)) if os.path.isdir(directory) else []
-    names = [name for name in names if not name.startswith(("validation-", "."))]
+    names = [name for name in names if name.startswith(VALIDATION) == validation and not name.startswith(".")]
     return [name for name in names if FILE_NAME.fullmatch(name) or name.endswith(LABELS_SUFFIX)]
 
 
@@ -119,11 +116,12 @@ class RecordWriter:
         resolution: height = width, a power of two from 4.
         num_channels: 1 or 3.
         force: True to replace a data set that is already there (only once the new one is complete).
+        validation: write the validation set of that folder: `validation-<base>-…`; the data set itself is left alone.
     Raises:
         UserError: when a data set is already there, or the disk is full or not writable.
     """
 
-    def __init__(self, directory, resolution, num_channels, force=False):
+    def __init__(self, directory, resolution, num_channels, force=False, validation=False):
         self.directory = os.path.abspath(directory)
         self.image_shape = (num_channels, resolution, resolution)
         self.num_images = 0
@@ -132,7 +130,8 @@ class RecordWriter:
             raise UserError(
                 f"resolution must be a power of two from {1 << MIN_LOG2} to {1 << MAX_LOG2}, got {resolution}"
             )
-        check_free(self.directory, force)
+        check_free(self.directory, force, validation)
+        self._validation = validation
         self._labels = None
         self._made = []  # folders of our making, innermost first
         self._partial = None
@@ -141,7 +140,7 @@ class RecordWriter:
     @property
     def base(self):
         """Beginning of every file's name."""
-        return os.path.basename(self.directory)
+        return VALIDATION * self._validation + os.path.basename(self.directory)
 
     def __enter__(self):
         try:
@@ -153,9 +152,11 @@ class RecordWriter:
             self._partial = tempfile.mkdtemp(prefix=".partial-", dir=self.directory)
         except OSError as error:
             raise UserError(f"could not make the folder {self.directory}: {error.strerror or error}") from error
-        names = [f"{self.base}-r{log2:02d}.tfrecords" for log2 in range(self._log2, MIN_LOG2 - 1, -1)]
-        self._writers = [tf.io.TFRecordWriter(os.path.join(self._partial, name)) for name in names]
+        self._writers = [tf.io.TFRecordWriter(os.path.join(self._partial, name)) for name in self._record_names()]
         return self
+
+    def _record_names(self):
+        return [f"{self.base}-r{log2:02d}.tfrecords" for log2 in range(self._log2, MIN_LOG2 - 1, -1)]
 
     def add(self, image):
         """Appends one image, uint8 `[C, H, W]`."""
@@ -170,46 +171,63 @@ class RecordWriter:
                 writer.write(record)
         self.num_images += 1
 
+    def add_many(self, images):
+        """Appends images, uint8 `[N, C, H, W]`: quicker than one by one when they are small."""
+        if images.shape[1:] != self.image_shape or images.dtype != np.uint8:
+            raise ValueError(f"images {images.dtype} {images.shape[1:]}, the data set is uint8 {self.image_shape}")
+        with self._disk_errors():
+            for writer, level in zip(self._writers, make_levels(images), strict=True):
+                for image in level:
+                    writer.write(_serialize(image))
+        self.num_images += len(images)
+
     def set_labels(self, labels):
         """Gives the labels of all images, float `[N, L]` in the order of `add`."""
         self._labels = np.asarray(labels, np.float32)
 
+    def complete(self):
+        """Writes all that is still to be written: what is left for the end of the block is moving the files.
+
+        Call it on each of several writers whose data sets belong together before the first of their blocks ends.
+        """
+        if not self.num_images:
+            raise UserError(f"no image was added to {self.directory}: nothing written")
+        if self._labels is not None and (self._labels.ndim != 2 or len(self._labels) != self.num_images):
+            raise ValueError(f"labels {self._labels.shape} for {self.num_images} images")
+        with self._disk_errors():
+            self._close_writers()
+            if self._labels is not None:
+                with open(os.path.join(self._partial, self.base + LABELS_SUFFIX), "wb") as file:
+                    np.save(file, self._labels)
+
+    def _close_writers(self):
+        while self._writers:
+            self._writers.pop().close()
+
     def __exit__(self, kind, *_):
         try:
-            with self._disk_errors() if kind is None else contextlib.suppress(tf.errors.OpError):
-                for writer in self._writers:
-                    writer.close()
             if kind is None:
-                self._finish()
+                self.complete()
+                with self._disk_errors():
+                    self._move_into_place([self.base + LABELS_SUFFIX] * (self._labels is not None))
         finally:
+            with contextlib.suppress(tf.errors.OpError):
+                self._close_writers()
             shutil.rmtree(self._partial, ignore_errors=True)
             for folder in self._made:
                 with contextlib.suppress(OSError):  # only an empty folder goes
                     os.rmdir(folder)
 
-    def _finish(self):
-        if not self.num_images:
-            raise UserError(f"no image was added to {self.directory}: nothing written")
-        names = [f"{self.base}-r{log2:02d}.tfrecords" for log2 in range(self._log2, MIN_LOG2 - 1, -1)]
-        with self._disk_errors():
-            if self._labels is not None:
-                if self._labels.ndim != 2 or len(self._labels) != self.num_images:
-                    raise ValueError(f"labels {self._labels.shape} for {self.num_images} images")
-                names.insert(0, self.base + LABELS_SUFFIX)
-                with open(os.path.join(self._partial, names[0]), "wb") as file:
-                    np.save(file, self._labels)
-            self._move_into_place(names)
-
-    def _move_into_place(self, names):
+    def _move_into_place(self, label_names):
         replaced = os.path.join(self._partial, "replaced")
         os.mkdir(replaced)
         try:
-            for name in dataset_files(self.directory):
+            for name in dataset_files(self.directory, self._validation):
                 os.replace(os.path.join(self.directory, name), os.path.join(replaced, name))
-            for name in names:
+            for name in [*label_names, *self._record_names()]:
                 os.replace(os.path.join(self._partial, name), os.path.join(self.directory, name))
         except BaseException:  # Ctrl-C too: the old data set comes back whole
-            for name in dataset_files(self.directory):
+            for name in dataset_files(self.directory, self._validation):
                 os.unlink(os.path.join(self.directory, name))
             for name in os.listdir(replaced):
                 os.replace(os.path.join(replaced, name), os.path.join(self.directory, name))
@@ -227,11 +245,11 @@ class RecordWriter:
             ) from error
 
 
-def check_free(directory, force=False):
+def check_free(directory, force=False, validation=False):
     """Raises UserError when `directory` is a file, or holds a data set that `force` does not allow to replace."""
     if os.path.exists(directory) and not os.path.isdir(directory):
         raise UserError(f"{directory} is a file; give the folder of the data set")
-    found = dataset_files(directory)
+    found = dataset_files(directory, validation)
     if found and not force:
         raise UserError(f"{directory} already holds a data set ({found[0]}, …); choose another folder or give --force")
 
