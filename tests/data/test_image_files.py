@@ -1,0 +1,121 @@
+"""Image files of any kind: what is recognised, and what the pixels become."""
+
+import os
+import shutil
+import threading
+
+import numpy as np
+import PIL.Image
+import pytest
+from data import picture_zoo as zoo
+
+from tf_stylegan.data import image_files
+from tf_stylegan.data.image_files import DamagedImageError, ImageFile, probe
+
+WHITE = (255, 255, 255)
+
+
+def read(folder, name, data, **options):
+    zoo.fill(folder, {name: (data,)})
+    return image_files.read(folder / name, WHITE, **options)
+
+
+def test_16_bits_are_scaled_not_cut_off(tmp_path):
+    ramp = np.linspace(0, 65535, 64).astype(np.uint16).reshape(8, 8)
+    grey, notes = read(tmp_path, "a.png", zoo.encoded(PIL.Image.fromarray(ramp)))
+    assert notes == ["16-bit"] and grey.mode == "L"
+    np.testing.assert_array_equal(grey, np.rint(ramp / 257))
+    color, notes = read(tmp_path, "b.png", zoo.deep_png(np.stack([ramp, ramp[::-1], ramp.T], 2)))
+    assert notes == ["16-bit"] and color.mode == "RGB"
+    expected = np.stack([ramp, ramp[::-1], ramp.T], 2) / 257
+    assert np.abs(np.asarray(color) - expected).max() <= 1 and np.asarray(color).max() == 255
+
+
+def test_colors_follow_the_profile_when_asked_to(tmp_path):
+    image = zoo.photo()
+    data = zoo.encoded(image, icc_profile=zoo.icc_profile())
+    kept, notes = read(tmp_path, "a.png", data)
+    np.testing.assert_array_equal(kept, image)
+    assert notes == []
+    converted, notes = read(tmp_path, "a.png", data, srgb=True)
+    assert notes == ["colour profile"] and np.abs(np.asarray(converted, int) - np.asarray(image)).max() > 15
+
+
+@pytest.mark.parametrize("name", zoo.special())
+def test_kinds_are_the_same_with_and_without_profiles(tmp_path, name):
+    """The way through the profile must not lose sight of what else a file is."""
+    data, kinds = zoo.special()[name]
+    _, notes = read(tmp_path, name, data, srgb=True)
+    assert set(notes) == kinds - {"grey", "animated"}
+
+
+def test_palette_and_transparency_with_a_profile(tmp_path):
+    image = zoo.with_alpha(zoo.photo()).quantize(32, method=PIL.Image.Quantize.FASTOCTREE)
+    flat, notes = read(tmp_path, "a.png", zoo.encoded(image, icc_profile=zoo.icc_profile()), srgb=True)
+    assert sorted(notes) == ["colour profile", "palette", "transparency"]
+    assert (np.asarray(flat)[:, :40] == 255).all()  # the background is sRGB already
+
+
+def test_cmyk_with_a_profile(tmp_path):
+    inks = np.zeros([16, 16, 4], np.uint8)
+    inks[:8, :, 3] = 255
+    data = zoo.encoded(PIL.Image.fromarray(inks, "CMYK"), "TIFF", icc_profile=zoo.cmyk_profile(black_lightness=128))
+    image, notes = read(tmp_path, "a.tif", data, srgb=True)
+    assert sorted(notes) == ["CMYK", "colour profile"] and image.mode == "RGB"
+    kept, notes = read(tmp_path, "a.tif", data)
+    assert notes == ["CMYK"]
+    # Of the two ways black ink looks, the profile's is grey; black point compensation then stretches it to black.
+    assert np.asarray(image)[8:].min() > 250 and np.asarray(kept)[:8].max() < 5
+
+
+@pytest.mark.parametrize("name", zoo.broken())
+def test_broken_files(tmp_path, name):
+    zoo.fill(tmp_path, zoo.broken())
+    found = probe(tmp_path, name)
+    if isinstance(found, ImageFile) and name != "raw.NEF":  # a sound header
+        with pytest.raises(DamagedImageError, match="truncated"):
+            image_files.read(tmp_path / name, WHITE)
+    else:
+        assert isinstance(found, ImageFile if name == "raw.NEF" else str | None)
+
+
+def test_what_is_no_picture(tmp_path):
+    (tmp_path / "notes.txt").write_text("no picture")
+    (tmp_path / "drawing.eps").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\n")
+    (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "gone.png").symlink_to(tmp_path / "nowhere")
+    assert [probe(tmp_path, name) for name in ("notes.txt", "drawing.eps", "gone")] == [None] * 3
+    assert probe(tmp_path, "gone.png") == "No such file or directory"
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    found = []
+    thread = threading.Thread(target=lambda: found.append(probe(tmp_path, "pipe.png")), daemon=True)
+    thread.start()
+    thread.join(10)
+    assert found == [None]
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF")
+def test_broken_exif_data_is_no_damage(tmp_path):
+    image = zoo.photo()
+    data = zoo.encoded(image, "JPEG", quality=95, exif=b"Exif\0\0MM\0*\0\0\0\x08\xff\xff garbage")
+    assert read(tmp_path, "a.jpg", data)[1] == []
+
+
+def test_folders_that_cannot_be_listed_are_told(tmp_path, monkeypatch):
+    (tmp_path / "closed").mkdir()
+    zoo.fill(tmp_path, {"a.png": (b"",)})
+    scandir = os.scandir
+
+    def deny(path):
+        if str(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", deny)
+    errors = []
+    assert image_files.list_files(tmp_path, errors.append) == ["a.png"]
+    assert [error.filename for error in errors] == [str(tmp_path / "closed")]
+    shutil.rmtree(tmp_path / "closed", ignore_errors=True)
