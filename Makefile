@@ -14,17 +14,25 @@ TRAIN_FLAGS ?=
 TESTS ?=
 PYTEST_FLAGS ?= -n auto --maxprocesses=4 --dist=worksteal
 
+# make test-browser
+CHROMIUM ?= $(firstword $(foreach name,chromium chromium-browser google-chrome-stable google-chrome,$(shell command -v $(name))))
+
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help venv ops train test lint format clean
+# make gallery
+GALLERY_NETWORK ?= $(lastword $(sort $(wildcard results/*/network-snapshot-*.pkl)))
+
+.PHONY: help venv ops train gallery test test-browser chromium lint format clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo 'make train    train on handwritten digits, into results/ (KIMG=$(KIMG) thousand images; TRAIN_FLAGS=... adds options)'
+	@echo 'make gallery  make the pictures of the README again (GALLERY_NETWORK=... names the network; else the newest in results/)'
 	@echo 'make test     lint, format check and all tests (TESTS=tests/ops picks some, without lint)'
+	@echo 'make test-browser   the page of tf_stylegan.explore in a real Chromium (CHROMIUM=... names another one)'
 	@echo 'make lint     lint and format check only'
 	@echo 'make format   mend what lint and format can mend'
 	@echo 'make ops      compile what can be compiled (g++; CUDA with nvcc); nothing needs it, it is only faster'
@@ -57,12 +65,27 @@ train: $(INSTALLED) datasets/digits
 	    --minibatch-size=32 --minibatch-gpu=32 --gamma=1 --ema-kimg=1 --total-kimg=$(KIMG) \
 	    --tick-kimg=$(TICK_KIMG) --image-snapshot-ticks=$(IMAGE_TICKS) --network-snapshot-ticks=$(NETWORK_TICKS) $(TRAIN_FLAGS)
 
+gallery: $(INSTALLED)
+	@test -n '$(GALLERY_NETWORK)' || { echo 'No network in results/: run make train first, or name one: make gallery GALLERY_NETWORK=FILE'; exit 2; }
+	$(BIN)/python tools/make_gallery.py '$(GALLERY_NETWORK)' docs/gallery
+
 # Whatever the machine lacks is said and done without.
 ops: $(INSTALLED)
 	$(BIN)/python -m tf_stylegan.doctor --build
 
 test: $(if $(TESTS),,lint) $(INSTALLED)
 	$(BIN)/python -m pytest $(PYTEST_FLAGS) $(TESTS)
+
+# Apart from `make test`: it needs a browser.
+test-browser: chromium $(VENV)/.browser
+	CHROMIUM='$(CHROMIUM)' $(BIN)/python -m pytest tests/browser
+
+chromium:
+	@command -v '$(CHROMIUM)' >/dev/null || { echo 'No $(or $(CHROMIUM),Chromium) here: install one (Debian, Ubuntu: sudo apt install chromium) or name one: make test-browser CHROMIUM=/path/to/chrome'; exit 2; }
+
+$(VENV)/.browser: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --editable '.[explore,browser]'
+	@touch $@
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -1,5 +1,6 @@
-"""Seeds to pictures: the grammar of seeds, the recorded pictures through the command, mistakes."""
+"""Seeds and latents to pictures: the Painter, the recorded pictures through the command, mistakes."""
 
+import itertools
 import os
 import re
 import subprocess
@@ -10,7 +11,7 @@ import PIL.Image
 import pytest
 import tensorflow as tf
 from helpers import GOLDEN, golden
-from network_helpers import make_d, make_g
+from network_helpers import GROWING, make_d, make_g, make_growing_g
 
 import tf_stylegan
 from tf_stylegan import generate, images, run_generator
@@ -28,44 +29,6 @@ def command(*arguments):
 def read_png(path):
     with PIL.Image.open(path) as image:
         return np.asarray(image)
-
-
-@pytest.mark.parametrize(
-    "text, seeds",
-    [
-        ("0", [0]),
-        ("0,1,66-70", [0, 1, 66, 67, 68, 69, 70]),
-        ("5,3-4,4,3", [3, 4, 5]),
-        (" 7 , 9 - 10 ", [7, 9, 10]),
-        ("3-3", [3]),
-        ("4294967295", [2**32 - 1]),
-        ("007", [7]),
-    ],
-)
-def test_seeds(text, seeds):
-    assert generate.parse_seeds(text) == seeds
-
-
-@pytest.mark.parametrize("text", ["", ",", "1,", "a", "-1", "1-", "1-2-3", "1.5", "1;2", "0x10", "1e3", "1 2"])
-def test_seeds_that_are_none(text):
-    with pytest.raises(UserError, match="is neither a number nor a range such as 66-70") as caught:
-        generate.parse_seeds(text)
-    assert f"--seeds={text}: " in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    "text, problem",
-    [
-        ("5-3", "'5-3' must go upwards, over a million seeds at most"),
-        ("0-1000000", "'0-1000000' must go upwards, over a million seeds at most"),
-        ("4294967296", "4294967296 is out of range; a seed is from 0 to 4294967295"),
-        ("0-4294967296", "4294967296 is out of range"),
-    ],
-)
-def test_seeds_out_of_range(text, problem):
-    with pytest.raises(UserError) as caught:
-        generate.parse_seeds(f"1,{text}")
-    assert f"--seeds=1,{text}: {problem}" in str(caught.value)
 
 
 def test_labels_of_a_class():
@@ -103,6 +66,75 @@ def test_a_picture_does_not_depend_on_its_company():
         assert alone.shape == (64, 64, 3)
         assert np.abs(alone.astype(int) - drawn[seed]).max() <= 1
     assert len({picture.tobytes() for picture in drawn.values()}) == len(seeds)
+
+
+def test_w_is_truncated_as_the_network_does_it():
+    G = make_g(truncation_psi=0.6)
+    painter, latents = generate.Painter(G), np.random.RandomState(0).randn(5, 8)
+    w = painter.dlatents(latents)
+    assert w.dtype == np.float32
+    np.testing.assert_allclose(w, G.mapping(latents.astype(np.float32)).numpy(), atol=1e-6)
+    for psi, cutoff in ((None, None), (0.3, None), (0.3, 2), (-1.0, 4), (1.0, 3), (0.0, 0)):
+        expected = G.truncate(w, psi, cutoff)
+        np.testing.assert_allclose(painter.truncated(w, psi, cutoff), expected, atol=1e-6)
+        np.testing.assert_allclose(painter.variant(truncation_psi=psi, truncation_cutoff=cutoff).truncated(w), expected)
+    each = painter.truncated(w, [0, 0.25, 0.5, 1, 2], 3)
+    for number, psi in enumerate([0, 0.25, 0.5, 1, 2]):
+        np.testing.assert_allclose(each[number], painter.truncated(w, psi, 3)[number], atol=1e-6)
+
+
+def test_one_graph_per_batch_size_whatever_else_changes():
+    painter = generate.Painter(make_g(), noise_mode="const")
+    for count, psi in itertools.product((3, 4, 20), (0.1, 0.7)):
+        w = painter.variant(truncation_psi=psi).dlatents(np.random.RandomState(0).randn(count, 8))
+        assert painter.variant(truncation_psi=psi).draw(w).shape == (count, 16, 16, 3)
+    assert len(painter._graphs) == 2, "for 4 and for 16"
+    noisy = painter.variant(noise_mode="seed", class_index=None)
+    latents, maps = noisy.latents_of(1)
+    for noise in (maps, [np.repeat(m, 3, 0) for m in maps]):
+        noisy.paint(np.repeat(latents, 3, 0), noise)
+    assert len(painter._graphs) == 3, "noise maps are arguments, one for all or one for each"
+    assert painter.noise_mode == "const", "a variant does not change its model"
+
+
+def test_a_painter_of_any_network():
+    for kind in GROWING:
+        painter = generate.Painter(make_growing_g(kind))
+        assert painter.picture_shape == (16, 16, 3)
+        latents, noise = painter.latents_of(4)
+        assert painter.has_w == (noise is not None) == (kind != "progan")
+        assert painter.paint(latents, noise).shape == (1, 16, 16, 3)
+        assert painter.paint(np.zeros([0, 8])).shape == (0, 16, 16, 3)
+    for needs_w in ("num_layers", "w_size", "w_avg", "psi"):
+        with pytest.raises(UserError, match="needs a network with intermediate latents w"):
+            getattr(painter, needs_w)
+    for call in (painter.dlatents, painter.truncated, painter.draw):
+        with pytest.raises(UserError, match="a ProGAN has none"):
+            call(np.zeros([1, 8]))
+
+
+def test_mistakes_show_when_a_painter_is_made():
+    G = make_g(label_size=3)
+    for options, problem in (
+        ({"noise_mode": "loud"}, "--noise-mode=loud must be one of"),
+        ({"class_index": 3}, "--class=3 is out of range: 0 … 2"),
+        ({"truncation_cutoff": -1}, "truncation_cutoff must be a number of styles"),
+        ({"truncation_psi": np.inf}, "truncation_psi must be a finite number"),
+    ):
+        with pytest.raises(UserError, match=problem):
+            generate.Painter(G, **options)
+        with pytest.raises(UserError, match=problem):
+            generate.Painter(G).variant(**options)
+
+
+def test_classes_are_arguments_too():
+    G = make_g(label_size=3)
+    painter, latents = generate.Painter(G, 1.0, noise_mode="none"), np.random.RandomState(0).randn(2, 8)
+    for index in (None, 0, 2):
+        labels = generate.class_labels(G, index, 2)
+        expected = G(latents.astype(np.float32), labels, truncation_psi=1.0, noise_mode="none").numpy()
+        drawn = painter.variant(class_index=index).paint(latents)
+        assert np.abs(drawn.astype(int) - images.to_uint8(expected)).max() <= 1
 
 
 def test_noise_modes():

@@ -156,7 +156,8 @@ def shorten(names):
     """The first ten names, and how many more there are."""
     names = list(names)
     more = f", and {len(names) - _MAX_SHOWN} more" if len(names) > _MAX_SHOWN else ""
-    return ", ".join(map(str, names[:_MAX_SHOWN])) + more
+    shown = ", ".join(map(str, names[:_MAX_SHOWN])) + more
+    return shown.encode("utf-8", "backslashreplace").decode()  # a name may be bytes that no terminal takes
 
 
 def _read_json(stream):

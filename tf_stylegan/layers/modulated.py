@@ -34,12 +34,16 @@ class ModulatedConv2D(Conv2D):
         if self.use_noise:
             self.noise_strength = self.add_weight(name="noise_strength", shape=[], initializer="zeros")
 
+    def scaled_mod_weight(self):
+        """What w is multiplied by to give the style: `[dlatent_size, I]`."""
+        return self.mod_weight * self._mod_factor
+
     def call(self, x, dlatents, noise=None):
         """x `[N, H, W, I]`, dlatents `[N, dlatent_size]`, noise `[N or 1, H', W', 1]` or None → like noise, `fmaps`.
 
         Style and demodulation are computed in float32, whatever the type of x.
         """
-        style = tf.matmul(dlatents, self.mod_weight * self._mod_factor) + self.mod_bias + 1
+        style = tf.matmul(dlatents, self.scaled_mod_weight()) + self.mod_bias + 1
         used = noise is not None and self.use_noise
         return modulated_conv2d(
             x,

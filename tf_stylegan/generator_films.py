@@ -1,0 +1,266 @@
+"""run_generator's films (F6)."""
+
+import os
+
+from tf_stylegan import video, walks
+from tf_stylegan.errors import UserError
+from tf_stylegan.generator_options import add_drawing_options, boolean, finite, open_painter, output_folder, say
+from tf_stylegan.generator_pictures import add_styles, styles_of
+from tf_stylegan.latents import parse_keyframes, parse_seeds, parse_styles
+from tf_stylegan.pictures import check_memory
+
+SMOOTHING_SEC = 3.0  # of the walks, as in stylegan2-fun
+SHORT_SEC = 30.0  # films below this are smoothed less, in proportion: they would stand still otherwise
+LONGEST_NAME = 150  # bytes
+DECODED_PIXELS = 4096 * 2304  # level 5.2 of H.264, which is as far as most decoders go
+_SOURCES = "seeds, or files of latents (.npz, .npy), such as 4,9,photo.npz"
+
+
+def add_commands(commands):
+    """Adds the sub-commands; `commands` as `add_subparsers` returns it."""
+    lerp = _film(commands, "lerp-video", lerp_video, "a walk through latents, one cell per seed", psi=1.0)
+    lerp.add_argument(
+        "--seeds", required=True, metavar="LIST", help="several, or one with the grid's size: it counts on"
+    )
+    _add_grid(lerp)
+    _add_walk(lerp)
+    lerp.add_argument(
+        "--slowdown", type=int, default=1, metavar="N", help="make it so many times as long: 1, 2, 4, 8 …"
+    )
+    lerp.add_argument(
+        "--free-walk", action="store_true", help="stylegan2-fun's walk, which does not begin at the seeds' pictures"
+    )
+
+    mixing = _film(
+        commands, "style-mixing-video", style_mixing_video, "a walk, mixed into pictures that stand", psi=0.7
+    )
+    mixing.add_argument(
+        "--row-seed", required=True, metavar="LIST", help="what walks: a seed, or several for more rows"
+    )
+    mixing.add_argument("--col-seeds", required=True, metavar="LIST", help=_SOURCES)
+    add_styles(mixing, "styles of the columns that come from the row")
+    mixing.add_argument("--only-stylemix", action="store_true", help="leave out the first row and column")
+    _add_walk(mixing)
+
+    sights = _film(commands, "sightseeding", sightseeding, "from picture to picture", psi=1.0, seconds=None)
+    sights.add_argument("--seeds", required=True, metavar="LIST", help=f"{_SOURCES}; in this order")
+    sights.add_argument(
+        "--seed-sec", type=finite, default=5.0, metavar="SEC", help="from one to the next (default: %(default)g)"
+    )
+    sights.add_argument(
+        "--interp-type", default="spherical", choices=list(walks.INTERPOLATIONS), help="(default: %(default)s)"
+    )
+    sights.add_argument(
+        "--interp-in-z", nargs="?", const=True, default=False, type=boolean, metavar="BOOL", help="in z instead of w"
+    )
+    _add_ease(sights, "linear")
+    sights.add_argument("--smooth", dest="ease", action="store_const", const="smooth", help="the same as --ease=smooth")
+    _add_no_loop(sights, "end at the last instead of going back to the first")
+
+    circular = _film(commands, "circular-video", circular_video, "circles in planes of z", psi=1.0)
+    circular.add_argument("--seed", required=True, metavar="N", help="of the choice of planes")
+    _add_grid(circular, 3, 2)
+    circular.add_argument(
+        "--radius", type=finite, default=10.0, metavar="R", help="of the circles (default: %(default)g)"
+    )
+
+    truncation = _film(commands, "truncation-video", truncation_video, "the same pictures at all psi", seconds=10.0)
+    truncation.add_argument("--seeds", required=True, metavar="LIST", help=_SOURCES)
+    truncation.add_argument(
+        "--psi",
+        default="-1..1",
+        metavar="FROM..TO",
+        help="there and back; in place of --truncation-psi (default: %(default)s)",
+    )
+    _add_grid(truncation)
+    _add_ease(truncation, "smooth")
+    _add_no_loop(truncation, "there, but not back")
+
+    noise = _film(commands, "noise-video", noise_video, "the same pictures while their noise moves", seconds=10.0)
+    noise.add_argument("--seeds", required=True, metavar="LIST", help=_SOURCES)
+    _add_grid(noise)
+    noise.add_argument("--turns", type=int, default=3, metavar="N", help="how lively, from 1 on (default: %(default)s)")
+
+
+def _film(commands, name, run, text, psi=None, seconds=30.0):
+    parser = commands.add_parser(name, help=f"film: {text}", allow_abbrev=False)
+    add_drawing_options(parser, psi, "const", ", since noise that stays put lets the eye follow what moves")
+    if seconds is not None:
+        parser.add_argument(
+            "--duration-sec", type=finite, default=seconds, metavar="SEC", help="length (default: %(default)g)"
+        )
+    parser.add_argument("--fps", type=finite, default=30, metavar="N", help="frames per second (default: %(default)g)")
+    parser.add_argument("--bitrate", default="16M", help="bits per second, of mp4 and webm (default: %(default)s)")
+    parser.add_argument(
+        "--format",
+        default="mp4",
+        choices=list(video.FORMATS),
+        help="H.264, VP9, GIF, or a folder of frames (default: %(default)s)",
+    )
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _add_grid(parser, columns=None, rows=None):
+    default = " (default: %(default)s)" if columns else "; default: about as wide as high"
+    parser.add_argument("--grid-w", type=int, default=columns, metavar="N", help=f"columns{default}")
+    parser.add_argument("--grid-h", type=int, default=rows, metavar="N", help=f"rows{default}")
+
+
+def _add_walk(parser):
+    parser.add_argument(
+        "--smoothing-sec",
+        type=finite,
+        metavar="SEC",
+        help=f"of the walk; less is livelier (default: {SMOOTHING_SEC:g}; a tenth of films under {SHORT_SEC:g})",
+    )
+
+
+def _add_ease(parser, default):
+    parser.add_argument(
+        "--ease", default=default, choices=list(walks.EASINGS), help="how to leave and arrive (default: %(default)s)"
+    )
+
+
+def _add_no_loop(parser, text):
+    parser.add_argument("--no-loop", dest="loop", action="store_false", help=text)
+
+
+# The commands: check what can be checked, open the network, make the film -------------------------------------------
+
+
+def lerp_video(args):
+    seeds, frames = parse_seeds(args.seeds), _frames(args)
+    if args.slowdown < 1 or args.slowdown & (args.slowdown - 1):
+        raise UserError(f"--slowdown={args.slowdown} must be a power of two: 1, 2, 4, 8 …")
+    painter = _open(args)
+    from tf_stylegan import films
+
+    film = films.lerp_film(
+        painter, seeds, frames, _sigma(args), args.grid_w, args.grid_h, args.slowdown, args.free_walk
+    )  # fmt: skip
+    _record(args, film, f"{film.columns}x{film.rows}-lerp-{args.slowdown}xslowdown")
+
+
+def style_mixing_video(args):
+    seeds, frames = parse_seeds(args.row_seed, "--row-seed"), _frames(args)
+    columns = parse_keyframes(args.col_seeds, "--col-seeds")
+    if args.col_styles is not None:
+        parse_styles(args.col_styles)
+    painter = _open(args)
+    from tf_stylegan import films
+    from tf_stylegan.sources import sources_of
+
+    styles = styles_of(args, painter)
+    columns = sources_of(painter, list(dict.fromkeys(columns)))
+    film = films.style_mixing_film(painter, seeds, columns, styles, frames, _sigma(args), args.only_stylemix)
+    _record(args, film, f"{len(columns)}x{len(seeds)}-style-mixing")
+
+
+def sightseeding(args):
+    keyframes = parse_keyframes(args.seeds)
+    files = [keyframe for keyframe in keyframes if isinstance(keyframe, str)]
+    if args.interp_in_z and files:
+        raise UserError(f"--interp-in-z goes from seed to seed, but {files[0]} holds w; leave one of the two out")
+    steps = walks.frame_count(args.seed_sec, args.fps, "--seed-sec")
+    painter = _open(args)
+    from tf_stylegan import films
+    from tf_stylegan.sources import sources_of
+
+    if not painter.has_w and not args.interp_in_z:
+        raise UserError("a ProGAN has no intermediate latents w to walk through; add --interp-in-z")
+    points = keyframes if args.interp_in_z else sources_of(painter, keyframes)
+    film = films.sightseeding_film(
+        painter, points, steps, args.interp_type, args.interp_in_z, args.ease, args.loop
+    )  # fmt: skip
+    names = [str(point) if args.interp_in_z else point.name for point in points]
+    name = "-".join(names)
+    if len(os.fsencode(name)) > LONGEST_NAME:
+        name = f"{names[0][:30]}-and-{len(names) - 1}-more"
+    _record(args, film, f"{name}-sightseeding")
+
+
+def circular_video(args):
+    seeds, frames = parse_seeds(args.seed, "--seed"), _frames(args)
+    if len(seeds) > 1:
+        raise UserError(f"--seed={args.seed} must be one number")
+    if args.radius == 0:
+        raise UserError("--radius=0 is no circle")
+    painter = _open(args)
+    from tf_stylegan import films
+
+    film = films.circular_film(painter, seeds[0], frames, args.grid_w, args.grid_h, args.radius)
+    _record(args, film, f"{film.columns}x{film.rows}-circular")
+
+
+def truncation_video(args):
+    keyframes, frames = parse_keyframes(args.seeds), _frames(args)
+    try:
+        first, last = (finite(text) for text in args.psi.split(".."))
+    except ValueError as error:
+        raise UserError(f"--psi={args.psi} must be two numbers with two dots between, such as -1..1") from error
+    if args.truncation_psi is not None:
+        raise UserError("truncation-video goes through --psi=FROM..TO; leave --truncation-psi out")
+    painter = _open(args)
+    from tf_stylegan import films
+    from tf_stylegan.sources import sources_of
+
+    sources = sources_of(painter, _counted_on(keyframes, args))
+    film = films.truncation_film(
+        painter, sources, frames, first, last, args.grid_w, args.grid_h, args.ease, args.loop
+    )  # fmt: skip
+    _record(args, film, f"{film.columns}x{film.rows}-truncation")
+
+
+def noise_video(args):
+    keyframes, frames = parse_keyframes(args.seeds), _frames(args)
+    if not 1 <= args.turns <= 16:
+        raise UserError(f"--turns={args.turns} must be from 1 to 16")
+    painter = _open(args)
+    from tf_stylegan import films
+    from tf_stylegan.sources import sources_of
+
+    sources = sources_of(painter, _counted_on(keyframes, args))
+    film = films.noise_film(painter, sources, frames, args.grid_w, args.grid_h, args.turns)
+    _record(args, film, f"{film.columns}x{film.rows}-noise")
+
+
+def _counted_on(keyframes, args):
+    """One seed and a grid's size: the seeds from it on, one a cell, as in lerp-video."""
+    from tf_stylegan.films import grid_of
+
+    return grid_of(keyframes, args.grid_w, args.grid_h)[0] if isinstance(keyframes[0], int) else keyframes
+
+
+def _frames(args):
+    return walks.frame_count(args.duration_sec, args.fps)
+
+
+def _sigma(args):
+    """Smoothing in frames."""
+    seconds = args.smoothing_sec
+    if seconds is None:
+        seconds = SMOOTHING_SEC * min(args.duration_sec / SHORT_SEC, 1)
+    if seconds < 0:
+        raise UserError(f"--smoothing-sec={seconds:g} must be 0 or more")
+    return seconds * args.fps
+
+
+def _open(args):
+    video.check_film(args.format, None, args.fps, args.bitrate)  # before TensorFlow's seconds
+    return open_painter(args)
+
+
+def _record(args, film, name):
+    from tf_stylegan.films import record
+
+    width, height = film.size
+    video.check_film(args.format, film.size, args.fps, args.bitrate)
+    check_memory(width * height * 30, f"a film of {width} x {height} pixels")  # some frames, and the encoder's
+    if args.format == "mp4" and width * height > DECODED_PIXELS:
+        say(f"Note: many phones and browsers play no H.264 of {width} x {height} pixels; a smaller grid is for all.")
+    with output_folder(args) as folder:
+        path = os.path.join(folder, name + video.FORMATS[args.format].ending)
+        with video.FilmWriter(path, args.fps, args.format, args.bitrate) as writer:
+            record(film, writer)
+        say(path)

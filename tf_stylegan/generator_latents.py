@@ -1,0 +1,356 @@
+"""run_generator's tools for latents w: directions to edit along, averages, ways from picture to picture (F6)."""
+
+import contextlib
+import os
+
+from tqdm import tqdm
+
+from tf_stylegan import video, walks
+from tf_stylegan.errors import UserError
+from tf_stylegan.generator_options import add_drawing_options, finite, open_painter, output_folder, say
+from tf_stylegan.latents import parse_keyframes, parse_seeds, parse_styles
+from tf_stylegan.pictures import FORMATS, Sheet, check_picture, save_picture
+
+_SOURCES = "seeds, or files of latents (.npz, .npy), such as 4,9,photo.npz"
+_LAYERS = "numbers, ranges, coarse (0-3), middle (4-7), fine (from 8 on)"
+_MOST_STEPS = 1000
+
+
+def add_commands(commands):
+    """Adds the sub-commands; `commands` as `add_subparsers` returns it."""
+    found = commands.add_parser(
+        "find-directions", help="directions in w that change pictures most, from the weights alone", allow_abbrev=False
+    )
+    add_drawing_options(found)
+    found.add_argument("--layers", metavar="LIST", help=f"styles they are to change: {_LAYERS} (default: all)")
+    found.add_argument("--count", type=int, metavar="N", help="how many, the strongest first (default: 10)")
+    found.add_argument("--out", metavar="FILE", help="file to write (default: directions.npz in the results' folder)")
+    _add_file(found, "--sheet", f"also draw them: a row for each direction and picture, {_endings(FORMATS)}")
+    found.add_argument(
+        "--seeds", default="0-2", metavar="LIST", help=f"of the sheet: {_SOURCES} (default: %(default)s)"
+    )
+    _add_strength(found)
+    found.set_defaults(run=find_directions)
+
+    edit = commands.add_parser("edit", help="pictures moved along directions: strips and films", allow_abbrev=False)
+    add_drawing_options(edit)
+    _add_sources(edit)
+    edit.add_argument(
+        "--direction", required=True, metavar="LIST", help="numbers of directions, from 0 on, such as 0,2-4"
+    )
+    edit.add_argument(
+        "--directions", metavar="FILE", help="from find-directions, or .npy [K, w]; default: found in the network"
+    )
+    edit.add_argument(
+        "--layers", metavar="LIST", help=f"styles to change: {_LAYERS} (default: those of the directions, else all)"
+    )
+    _add_strength(edit)
+    _add_file(edit, "--strip", f"a row of pictures for each direction and picture, {_endings(FORMATS)} (the default)")
+    _add_file(edit, "--film", f"there and back without a seam, {_film_endings()}")
+    _add_file(edit, "--out", "the strip's latents, .npz for --dlatents")
+    seconds = {"type": finite, "default": 6.0, "metavar": "SEC"}
+    edit.add_argument("--duration-sec", **seconds, help="of the film (default: %(default)g)")
+    edit.add_argument("--fps", type=finite, default=30, metavar="N", help="frames per second (default: %(default)g)")
+    edit.add_argument("--bitrate", default="16M", help="bits per second, of mp4 and webm (default: %(default)s)")
+    edit.add_argument("--grid-w", type=int, metavar="N", help="columns of the film; default: about as wide as high")
+    edit.add_argument("--grid-h", type=int, metavar="N", help="rows of the film")
+    edit.set_defaults(run=edit_pictures)
+
+    mean = commands.add_parser("average", help="the mean w of some pictures, and its picture", allow_abbrev=False)
+    add_drawing_options(mean)
+    _add_sources(mean)
+    _add_out(mean, "average")
+    mean.set_defaults(run=average_pictures)
+
+    between = commands.add_parser("interpolate", help="a strip from picture to picture, through w", allow_abbrev=False)
+    add_drawing_options(between)
+    _add_sources(between)
+    _add_steps(between, "pictures from one to the next, both counted")
+    between.add_argument(
+        "--interp-type", default="linear", choices=list(walks.INTERPOLATIONS), help="(default: %(default)s)"
+    )
+    _add_out(between, "interpolation")
+    between.set_defaults(run=interpolate_pictures)
+
+
+def _add_sources(parser):
+    parser.add_argument("--seeds", metavar="LIST", help=_SOURCES)
+    parser.add_argument(
+        "--dlatents", metavar="FILE", help="latents w, .npz or .npy, after those of --seeds; drawn as they are"
+    )
+
+
+def _add_strength(parser):
+    parser.add_argument(
+        "--strength",
+        default="-3..3",
+        metavar="FROM..TO",
+        help="how far, in standard deviations of w along the direction; 0 is the picture itself (default: %(default)s)",
+    )
+    _add_steps(parser, "pictures in a row")
+
+
+def _add_steps(parser, text):
+    parser.add_argument("--steps", type=int, default=7, metavar="N", help=f"{text} (default: %(default)s)")
+
+
+def _add_file(parser, option, text):
+    """An option that asks for a file, and may name it."""
+    parser.add_argument(option, nargs="?", const="", metavar="FILE", help=text)
+
+
+def _add_out(parser, stem):
+    parser.add_argument(
+        "--out",
+        metavar="FILE",
+        help=f"latents to write, for --dlatents; the picture goes beside (default: {stem}.npz in the results' folder)",
+    )
+    parser.add_argument("--format", default="png", choices=list(FORMATS), help="of the picture (default: %(default)s)")
+
+
+def _endings(endings):
+    *first, last = (f".{ending}" for ending in endings)
+    return f"{', '.join(first)} or {last}"
+
+
+def _film_endings():
+    return _endings(form for form, kind in video.FORMATS.items() if kind.ending)
+
+
+# The commands: check what can be checked, open the network, draw, write -----------------------------------------------
+
+
+def find_directions(args):
+    sheet_form = _form(args.sheet, "--sheet", FORMATS, "png")
+    keyframes, (first, last) = parse_keyframes(args.seeds), _strengths(args)
+    _check_out(args.out)
+    if args.layers is not None:
+        parse_styles(args.layers, None, "--layers")
+    painter = open_painter(args)
+    from tf_stylegan import directions
+    from tf_stylegan.contact_sheet import ContactSheet
+    from tf_stylegan.edits import Edits, strip_strengths
+    from tf_stylegan.sources import sources_of
+
+    layers = None
+    if args.layers is not None:
+        layers = parse_styles(args.layers, len(directions.style_weights(painter)), "--layers")
+    found = directions.find(painter, layers, min(10, painter.w_size) if args.count is None else args.count)
+    if args.sheet is not None:
+        painter.prepare(args.steps)
+        edits = Edits(painter, sources_of(painter, keyframes), found, range(len(found)))
+        strengths = strip_strengths(first, last, args.steps)
+        captions = [f"{index}: {name}" for index, name in edits.names()]
+        columns = [f"{strength:+.3g}" if strength else "0" for strength in strengths]
+        sheet = ContactSheet(captions, columns, painter.picture_shape, len(edits) // len(found))
+        check_picture(1, 1, sheet.shape, sheet_form)
+    with _places(args, out=(args.out or "", "directions.npz"), sheet=(args.sheet, "directions.png")) as places:
+        if args.sheet is not None:
+            pixels = sheet.filled(tqdm(edits.pictures(strengths), "rows", len(edits), disable=None, leave=False))
+        found.save(places["out"])
+        say(_table(found))
+        say(places["out"])
+        if args.sheet is not None:
+            save_picture(places["sheet"], pixels)
+            say(places["sheet"])
+
+
+def _table(found):
+    """Directions for people: what each does to w and to the styles."""
+    styles = _ranges(found.layers)
+    lines = [f"Directions of styles {styles}", "", "direction  eigenvalue  deviation of w  styles at strength 1"]
+    for index, (value, deviation) in enumerate(zip(found.eigenvalues, found.deviations)):
+        lines.append(f"{index:9}  {value:10.4g}  {deviation:14.4g}  {deviation * value**0.5:20.4g}")
+    return "\n".join([*lines, ""])
+
+
+def _ranges(numbers):
+    """`[0, 1, 2, 5]` as "0-2, 5"."""
+    parts = []
+    for number in numbers:
+        if parts and number == parts[-1][1] + 1:
+            parts[-1][1] = number
+        else:
+            parts.append([number, number])
+    return ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in parts)
+
+
+def edit_pictures(args):
+    if args.strip is None and args.film is None and args.out is None:
+        args.strip = ""
+    keyframes, (first, last) = list(dict.fromkeys(_keyframes(args))), _strengths(args)
+    indices = list(dict.fromkeys(parse_seeds(args.direction, "--direction", in_order=True)))
+    strip_form = _form(args.strip, "--strip", FORMATS, "png")
+    film_form = _form(args.film, "--film", [form for form, kind in video.FORMATS.items() if kind.ending], "mp4")
+    if args.out:
+        _check_out(args.out)
+    if args.layers is not None:
+        parse_styles(args.layers, None, "--layers")
+    if args.film is not None:
+        frames = walks.frame_count(args.duration_sec, args.fps)
+        if first == last:
+            raise UserError(f"--strength={args.strength}: a film needs two ends, such as -3..3")
+        video.check_film(film_form, None, args.fps, args.bitrate)
+    painter = open_painter(args)
+    import numpy as np
+
+    from tf_stylegan import directions
+    from tf_stylegan.edits import Edits, save_dlatents, strip_strengths
+    from tf_stylegan.films import record
+    from tf_stylegan.sources import sources_of
+
+    sources = sources_of(painter, keyframes)
+    layers = None if args.layers is None else parse_styles(args.layers, painter.num_layers, "--layers")
+    if args.directions is not None:
+        known = directions.read(args.directions, painter, layers)
+    else:
+        known = directions.find(painter, layers)
+    edits = Edits(painter, sources, known, indices, layers)
+    strengths = strip_strengths(first, last, args.steps)
+    if args.strip is not None:
+        painter.prepare(len(strengths))
+        check_picture(len(strengths), len(edits), painter.picture_shape, strip_form)
+    if args.film is not None:
+        film = edits.film(frames, first, last, args.grid_w, args.grid_h)
+        video.check_film(film_form, film.size, args.fps, args.bitrate)
+    wanted = {"strip": (args.strip, "edit.png"), "film": (args.film, "edit.mp4"), "out": (args.out, "edit.npz")}
+    with _places(args, **wanted) as places:
+        if args.strip is not None:
+            sheet = Sheet(len(strengths), len(edits), painter.picture_shape)
+            rows = tqdm(edits.pictures(strengths), "rows", len(edits), disable=None, leave=False)
+            for row, pictures in enumerate(rows):
+                for column, picture in enumerate(pictures):
+                    sheet.put(row * len(strengths) + column, picture)
+            save_picture(places["strip"], sheet.pixels)
+            say(places["strip"])
+        if args.out is not None:
+            save_dlatents(places["out"], np.concatenate([edits.dlatents(row, strengths) for row in range(len(edits))]))
+            say(places["out"])
+        if args.film is not None:
+            with video.FilmWriter(places["film"], args.fps, film_form, args.bitrate) as writer:
+                record(film, writer)
+            say(places["film"])
+
+
+def average_pictures(args):
+    keyframes = _keyframes(args)
+    _check_out(args.out)
+    painter = open_painter(args)
+    from tf_stylegan.edits import average, save_dlatents
+
+    if painter.noise_mode == "seed":
+        painter = painter.variant(noise_mode="const")  # the mean of many seeds has none of its own
+    painter.prepare(1)
+    check_picture(1, 1, painter.picture_shape, args.format)
+    with _places(args, out=(args.out or "", "average.npz")) as places:
+        dlatents, count = average(painter, keyframes)
+        picture = painter.draw(dlatents)[0]
+        save_dlatents(places["out"], dlatents)
+        path = f"{os.path.splitext(places['out'])[0]}.{args.format}"
+        save_picture(path, picture)
+        say(f"The mean of {count} pictures")
+        say(places["out"])
+        say(path)
+
+
+def interpolate_pictures(args):
+    keyframes = _keyframes(args)
+    if not 2 <= args.steps <= _MOST_STEPS:
+        raise UserError(f"--steps={args.steps} must be from 2, the two ends, to {_MOST_STEPS}")
+    _check_out(args.out)
+    painter = open_painter(args)
+    from tf_stylegan.edits import Path, save_dlatents
+    from tf_stylegan.sources import sources_of
+
+    sources = sources_of(painter, keyframes)
+    path = Path(painter, sources, args.steps, args.interp_type)
+    legs = len(sources) - 1
+    painter.prepare(1)
+    check_picture(args.steps, legs, painter.picture_shape, args.format)
+    with _places(args, out=(args.out or "", "interpolation.npz")) as places:
+        sheet = Sheet(args.steps, legs, painter.picture_shape)
+        for number, picture in enumerate(tqdm(path.pictures(), "pictures", len(path), disable=None, leave=False)):
+            leg, step = divmod(number, args.steps - 1)
+            if leg < legs:
+                sheet.put(leg * args.steps + step, picture)
+            if leg and not step:  # the last of a row is the first of the next
+                sheet.put(leg * args.steps - 1, picture)
+        save_dlatents(places["out"], path.dlatents())
+        name = f"{os.path.splitext(places['out'])[0]}.{args.format}"
+        save_picture(name, sheet.pixels)
+        say(places["out"])
+        say(name)
+
+
+# What they share ------------------------------------------------------------------------------------------------------
+
+
+def _keyframes(args):
+    """Seeds and files of latents, in the order given."""
+    keyframes = [] if args.seeds is None else parse_keyframes(args.seeds)
+    keyframes += [] if args.dlatents is None else [args.dlatents]
+    if not keyframes:
+        raise UserError(f"{args.command} needs pictures: give --seeds=LIST, --dlatents=FILE, or both")
+    if args.truncation_psi is not None and all(isinstance(keyframe, str) for keyframe in keyframes):
+        raise UserError(
+            "--truncation-psi is for seeds: latents from files are drawn as they are; leave one of the two out"
+        )
+    return keyframes
+
+
+def _strengths(args):
+    """The ends of `--strength`."""
+    try:
+        ends = [finite(text) for text in args.strength.split("..")]
+        first, last = ends if len(ends) > 1 else ends * 2
+    except ValueError as error:
+        raise UserError(
+            f"--strength={args.strength} must be a number, or two with two dots between, such as -3..3"
+        ) from error
+    if first == last:
+        args.steps = 1
+    elif not 2 <= args.steps <= _MOST_STEPS:
+        raise UserError(f"--steps={args.steps} must be from 2, the two ends, to {_MOST_STEPS}")
+    return first, last
+
+
+def _form(path, option, forms, default):
+    """The format of a file by its ending, one of `forms`; `default` where it has no name of its own."""
+    if not path:
+        return default
+    form = os.path.splitext(path)[1][1:].lower()
+    if form not in forms:
+        raise UserError(f"{option}={path} must end in {_endings(forms)}")
+    _check_place(path)
+    return form
+
+
+def _check_out(path):
+    if path is not None:
+        if not path.lower().endswith(".npz"):
+            raise UserError(f"--out={path} must end in .npz")
+        _check_place(path)
+
+
+def _check_place(path):
+    """UserError, before anything is drawn, for a file that cannot be written."""
+    folder = os.path.dirname(path) or "."
+    if not os.path.isdir(folder):
+        raise UserError(f"could not write {path}: there is no folder {folder}")
+    if os.path.isdir(path) or not os.access(folder, os.W_OK):
+        raise UserError(f"could not write {path}: {'it is a folder' if os.path.isdir(path) else 'no permission'}")
+
+
+@contextlib.contextmanager
+def _places(args, **wanted):
+    """Paths of what is to be written, by option; yields those that were asked for.
+
+    Args:
+        wanted: option: (its value, a name in the folder for results where the value is ""); None was not asked for.
+    """
+    wanted = {option: pair for option, pair in wanted.items() if pair[0] is not None}
+    if all(path for path, _ in wanted.values()):
+        yield {option: path for option, (path, _) in wanted.items()}
+        return
+    with output_folder(args) as folder:
+        yield {option: path or os.path.join(folder, name) for option, (path, name) in wanted.items()}

@@ -1,0 +1,122 @@
+"""What the commands of run_generator share: options, opening the network, where the results go (F6)."""
+
+import argparse
+import contextlib
+import math
+import os
+import sys
+
+from tqdm import tqdm
+
+from tf_stylegan import cli, files
+
+NOISE_MODES = {
+    "seed": "part of the seed, as in NVlabs/stylegan2",
+    "const": "as stored in the network, as in stylegan2-ada-pytorch",
+    "random": "new for each picture",
+    "none": "no noise",
+}
+
+
+def finite(text):
+    """A number that is neither NaN nor infinite."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError
+    return number
+
+
+def boolean(text):
+    """yes, true, t, y, 1 and their opposites, as the originals take them."""
+    if text.lower() in ("yes", "true", "t", "y", "1"):
+        return True
+    if text.lower() in ("no", "false", "f", "n", "0"):
+        return False
+    raise argparse.ArgumentTypeError(f"{text!r} is neither yes nor no")
+
+
+def add_drawing_options(parser, truncation_psi=None, noise_mode="seed", noise_help=""):
+    """Options of everything that draws.
+
+    Args:
+        parser: of the sub-command.
+        truncation_psi: default, None for the network's own.
+        noise_mode: default.
+        noise_help: why it is, where that is not plain.
+    """
+    parser.add_argument(
+        *parser.network_options,
+        dest="network",
+        required=True,
+        metavar="FILE",
+        help="network pickle of any generation, its address, or a known name",
+    )
+    default = "the network's own (StyleGAN2 0.5)" if truncation_psi is None else "%(default)s"
+    parser.add_argument(
+        *("--truncation-psi", "--trunc"),
+        type=finite,
+        default=truncation_psi,
+        metavar="PSI",
+        help=f"1 is no truncation; default: {default}",
+    )
+    parser.add_argument("--truncation-cutoff", type=int, metavar="N", help="truncate only the first N styles")
+    parser.add_argument("--class", dest="class_index", type=int, metavar="N", help="class of a conditional network")
+    parser.add_argument(
+        "--noise-mode",
+        default=noise_mode,
+        choices=list(NOISE_MODES),
+        help="; ".join(f"{mode}: {text}" for mode, text in NOISE_MODES.items())
+        + f" (default: %(default)s{noise_help})",
+    )
+    parser.add_argument(
+        "--precision",
+        choices=["float32", "bfloat16", "float16"],
+        help="of the features inside the network: bfloat16 is faster where the machine has it, float16 on GPUs",
+    )
+    folder = parser.add_mutually_exclusive_group()
+    folder.add_argument("--outdir", metavar="DIR", help="write into this folder")
+    folder.add_argument(
+        "--result-dir", default="results", metavar="DIR", help="make a numbered folder in here (default: %(default)s)"
+    )
+
+
+def open_painter(args):
+    """Painter of the network and the drawing options of a command; every mistake in them shows here."""
+    from tf_stylegan.download import local_path
+    from tf_stylegan.legacy import pickle_io
+
+    network = local_path(args.network)
+    if not os.fspath(network).endswith((".npz", ".keras")):
+        pickle_io.read(network)  # a look at the file takes no time; TensorFlow, needed from here on, takes seconds
+    cli.load_tensorflow()
+    from tf_stylegan.generate import Painter
+    from tf_stylegan.legacy.networks import load_generator
+
+    Gs = load_generator(network, args.precision)
+    painter = Painter(Gs, args.truncation_psi, args.truncation_cutoff, args.noise_mode, args.class_index)
+    if Gs.label_size and args.class_index is None:
+        print(f"Note: this network has {Gs.label_size} classes; choose one with --class.")
+    return painter
+
+
+@contextlib.contextmanager
+def output_folder(args):
+    """Makes the folder that results go into, yields its path, and takes it away again if it stays empty by an error."""
+    made = args.outdir if args.outdir and not os.path.isdir(args.outdir) else None
+    if args.outdir:
+        folder = args.outdir
+        files.make_dir(folder)
+    else:
+        folder = made = files.make_run_dir(args.result_dir, args.command)
+    try:
+        yield folder
+    except BaseException:
+        if made:
+            with contextlib.suppress(OSError):  # which also means: not empty
+                os.rmdir(folder)
+        raise
+
+
+def say(line):
+    """Prints a line on standard output, above a progress bar if there is one."""
+    tqdm.write(line, file=sys.stdout)
