@@ -32,7 +32,10 @@ def random_generator(resolution, precision):
 def peak_gb(process="self"):
     """Peak of a process' resident memory; not getrusage's, which for a child counts what its parent had."""
     with open(f"/proc/{process}/status") as file:
-        return int(re.search(r"VmHWM:\s+(\d+)", file.read())[1]) / 1e6
+        status = file.read()
+    if process != "self" and not status.startswith("Name:\tffmpeg"):
+        return 0.0  # a child that is still its parent
+    return int(re.search(r"VmHWM:\s+(\d+)", status)[1]) / 1e6
 
 
 def peak_of_children_gb():

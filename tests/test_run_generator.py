@@ -1,5 +1,6 @@
 """Every command of run_generator on small networks: the files it leaves, what is in them, mistakes, signals."""
 
+import functools
 import itertools
 import os
 import signal
@@ -17,6 +18,7 @@ from network_helpers import make_g
 import tf_stylegan
 from tf_stylegan import images, interpolation_videos, run_generator
 from tf_stylegan.generate import seed_inputs
+from tf_stylegan.legacy import networks
 
 PICKLES = GOLDEN / "pickles"
 CONFIG_F = str(PICKLES / "stylegan2-config-f.pkl")
@@ -30,6 +32,13 @@ FILMS = {
     "truncation-video": ["--seeds=1"],
     "noise-video": ["--seeds=1"],
 }
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _each_network_is_opened_once():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(networks, "load_generator", functools.cache(networks.load_generator))
+        yield
 
 
 def run(command, *arguments, network=CONFIG_F):
@@ -436,7 +445,7 @@ def test_an_interrupted_film_leaves_nothing(tmp_path, monkeypatch, error, code):
 def test_a_signal_to_the_program(tmp_path):
     tf_stylegan.save_networks(tmp_path / "g.pkl", [make_g()])
     program = [sys.executable, "-m", "tf_stylegan.run_generator", "lerp-video", f"--network={tmp_path / 'g.pkl'}"]
-    command = [*program, "--seeds=1", "--duration-sec=100000", f"--outdir={tmp_path / 'out'}"]
+    command = [*program, "--seeds=1", "--duration-sec=3000", f"--outdir={tmp_path / 'out'}"]
     with subprocess.Popen(command, cwd=GOLDEN.parent.parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         while not (tmp_path / "out").exists() or not os.listdir(tmp_path / "out"):
             assert process.poll() is None

@@ -157,6 +157,24 @@ def test_an_interrupted_film_does_not_wait_for_its_encoder(tmp_path, fake_ffmpeg
     assert no_children()
 
 
+def test_an_interrupted_end_does_not_wait_either(tmp_path, fake_ffmpeg, monkeypatch):
+    fake_ffmpeg('case "$*" in *-encoders*) exec $FFMPEG "$@";; esac\ncat >/dev/null; exec sleep 60')
+    start, wait = time.perf_counter(), subprocess.Popen.wait
+
+    def interrupted(process, timeout=None):
+        if process.poll() is None and process.stdin.closed and not hasattr(process, "told"):
+            process.told = True
+            raise KeyboardInterrupt
+        return wait(process, timeout)
+
+    monkeypatch.setattr(subprocess.Popen, "wait", interrupted)
+    with pytest.raises(KeyboardInterrupt), video.FilmWriter(tmp_path / "film.mp4", 30) as film:
+        film.write(picture(0))
+    assert time.perf_counter() - start < 10
+    assert os.listdir(tmp_path) == ["bin"]
+    assert no_children()
+
+
 def no_children():
     """No ffmpeg is left running."""
     with open(f"/proc/self/task/{os.getpid()}/children") as file:

@@ -180,7 +180,8 @@ class FilmWriter:
     def _clean(self):
         if self._thread:
             self._sink.stop()
-            while self._thread.is_alive():  # waiting for a frame, or for room behind a stopped ffmpeg
+            while self._thread.is_alive():  # starting ffmpeg, writing to it, or waiting for a frame
+                self._sink.stop()
                 with contextlib.suppress(queue.Empty, queue.Full):
                     self._queue.get_nowait()
                 with contextlib.suppress(queue.Full):
