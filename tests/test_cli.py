@@ -53,3 +53,14 @@ def test_a_message_does_not_command_the_terminal(capsys):
 
     assert cli.run(fail) == 2
     assert capsys.readouterr().err == "error: the server says \\x1b[31mno\\x07\n"
+
+
+@pytest.mark.parametrize("parser", [cli.ArgumentParser, cli.FlagsParser])
+def test_a_mistake_in_the_options_is_one_line(capsys, parser):
+    commands = parser(prog="tool").add_subparsers()
+    sub = commands.add_parser("draw", prog="tool draw")
+    sub.add_argument("--psi", type=float)
+    with pytest.raises(SystemExit) as raised:
+        sub.parse_args(["--psi=x"])
+    assert raised.value.code == 2
+    assert capsys.readouterr().err == "error: argument --psi: invalid float value: 'x' (see tool draw --help)\n"

@@ -181,3 +181,11 @@ def test_a_log_that_cannot_be_written_is_still_printed(capsys):
 def test_a_log_that_cannot_be_opened(tmp_path):
     with pytest.raises(UserError, match=r"could not write .*log\.txt"):
         files.Log(tmp_path / "nowhere" / "log.txt")
+
+
+def test_a_folder_or_a_device_is_not_replaced(tmp_path):
+    with pytest.raises(UserError, match="it is a folder or a device"), files.atomic_write(tmp_path) as file:
+        file.write(b"x")
+    with pytest.raises(UserError, match="it is a folder or a device"), files.atomic_write(os.devnull) as file:
+        file.write(b"x")
+    assert not os.path.isfile(os.devnull)

@@ -1,11 +1,29 @@
 """What every command does with errors: one line and exit code 2 for the user's mistakes, a traceback for ours."""
 
+import argparse
 import contextlib
 import os
 import signal
 import sys
 
+from absl.flags import argparse_flags
+
 from tf_stylegan.errors import UserError
+
+
+class _OneLine:
+    """Says what is wrong with the options in one line, without the usage of the command."""
+
+    def error(self, message):
+        self.exit(2, f"error: {message} (see {self.prog} --help)\n")
+
+
+class ArgumentParser(_OneLine, argparse.ArgumentParser):
+    """argparse's; mistakes are one line and exit code 2."""
+
+
+class FlagsParser(_OneLine, argparse_flags.ArgumentParser):
+    """absl's, for commands started by `app.run`; mistakes are one line and exit code 2."""
 
 
 def run(function, *args, **kwargs):

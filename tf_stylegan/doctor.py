@@ -3,7 +3,6 @@
 Ends with 0 unless an operation that is in use computes something else than its reference.
 """
 
-import argparse
 import importlib.util
 import os
 import platform
@@ -17,7 +16,7 @@ TOLERANCE = 1e-4  # of float32 results, relative to the largest
 
 
 def parse_args(argv):
-    parser = argparse.ArgumentParser(prog="doctor", description=__doc__, allow_abbrev=False)
+    parser = cli.ArgumentParser(prog="doctor", description=__doc__, allow_abbrev=False)
     parser.add_argument("--build", action="store_true", help="compile the operations first, if they are not up to date")
     parser.add_argument("--force", action="store_true", help="with --build: compile even what is up to date")
     return parser.parse_args(argv)

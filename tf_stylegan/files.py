@@ -25,6 +25,8 @@ def atomic_write(path, mode="wb"):
         UserError: when the disk is full or the folder cannot be written.
     """
     path = os.fspath(path)
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise UserError(f"could not write {path}: it is a folder or a device; give the name of a file")
     temporary = f"{path}.tmp-{os.getpid()}"
     try:
         with open(temporary, mode, encoding=None if "b" in mode else "utf-8") as file:

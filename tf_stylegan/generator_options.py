@@ -9,6 +9,7 @@ import sys
 from tqdm import tqdm
 
 from tf_stylegan import cli, files
+from tf_stylegan.errors import UserError
 
 NOISE_MODES = {
     "seed": "part of the seed, as in NVlabs/stylegan2",
@@ -20,10 +21,10 @@ NOISE_MODES = {
 
 def finite(text):
     """A number that is neither NaN nor infinite."""
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError
-    return number
+    with contextlib.suppress(ValueError):
+        if math.isfinite(float(text)):
+            return float(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is no finite number")
 
 
 def boolean(text):
@@ -74,6 +75,7 @@ def add_drawing_options(parser, truncation_psi=None, noise_mode="seed", noise_he
         help="of the features inside the network: bfloat16 is faster where the machine has it, float16 on GPUs",
     )
     folder = parser.add_mutually_exclusive_group()
+    parser.set_defaults(usual_psi=truncation_psi)
     folder.add_argument("--outdir", metavar="DIR", help="write into this folder")
     folder.add_argument(
         "--result-dir", default="results", metavar="DIR", help="make a numbered folder in here (default: %(default)s)"
@@ -85,6 +87,8 @@ def open_painter(args):
     from tf_stylegan.download import local_path
     from tf_stylegan.legacy import pickle_io
 
+    if args.outdir is not None:
+        _check_folder("--outdir", args.outdir)
     network = local_path(args.network)
     if not os.fspath(network).endswith((".npz", ".keras")):
         pickle_io.read(network)  # a look at the file takes no time; TensorFlow, needed from here on, takes seconds
@@ -95,8 +99,18 @@ def open_painter(args):
     Gs = load_generator(network, args.precision)
     painter = Painter(Gs, args.truncation_psi, args.truncation_cutoff, args.noise_mode, args.class_index)
     if Gs.label_size and args.class_index is None:
-        print(f"Note: this network has {Gs.label_size} classes; choose one with --class.")
+        note(f"this network has {Gs.label_size} classes; choose one with --class.")
+    if not painter.has_w and (args.truncation_psi not in (None, args.usual_psi) or args.truncation_cutoff is not None):
+        note("a ProGAN has no truncation: --truncation-psi and --truncation-cutoff change nothing.")
     return painter
+
+
+def _check_folder(option, folder):
+    """UserError for a folder without a name, and for a file."""
+    if not folder:
+        raise UserError(f"{option}= is empty; name a folder, or leave it out")
+    if os.path.lexists(folder) and not os.path.isdir(folder):
+        raise UserError(f"{option}={folder} is a file, not a folder; choose another")
 
 
 @contextlib.contextmanager
@@ -107,6 +121,7 @@ def output_folder(args):
         folder = args.outdir
         files.make_dir(folder)
     else:
+        _check_folder("--result-dir", args.result_dir)
         folder = made = files.make_run_dir(args.result_dir, args.command)
     try:
         yield folder
@@ -115,6 +130,11 @@ def output_folder(args):
             with contextlib.suppress(OSError):  # which also means: not empty
                 os.rmdir(folder)
         raise
+
+
+def note(line):
+    """Prints a remark on standard error: standard output is for what was made."""
+    tqdm.write(f"Note: {line}", file=sys.stderr)
 
 
 def say(line):

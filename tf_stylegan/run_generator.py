@@ -4,7 +4,6 @@ import re
 import sys
 
 from absl import app
-from absl.flags import argparse_flags
 
 from tf_stylegan import cli, generator_films, generator_latents, generator_pictures
 
@@ -13,9 +12,9 @@ _EPILOG = "Each command has its own --help. What can be drawn from seeds is the 
 
 def parse_args(argv, prog="run_generator", network_options=("--network",)):
     """Options of the command line; `run` is the function of the sub-command."""
-    parser = argparse_flags.ArgumentParser(prog=prog, description=__doc__, epilog=_EPILOG, allow_abbrev=False)
+    parser = cli.FlagsParser(prog=prog, description=__doc__, epilog=_EPILOG, allow_abbrev=False)
 
-    class Command(argparse_flags.ArgumentParser):
+    class Command(cli.FlagsParser):
         pass
 
     Command.network_options = network_options

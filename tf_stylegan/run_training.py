@@ -5,7 +5,6 @@ import dataclasses
 import sys
 
 from absl import app, flags, logging
-from absl.flags import argparse_flags
 
 from tf_stylegan import cli
 from tf_stylegan.config import Options, check_options
@@ -52,7 +51,7 @@ _HELP = {
 
 
 def parse_args(argv):
-    parser = argparse_flags.ArgumentParser(prog="run_training", description=__doc__, allow_abbrev=False)
+    parser = cli.FlagsParser(prog="run_training", description=__doc__, allow_abbrev=False)
     for field in dataclasses.fields(Options):
         kind, text = _HELP[field.name]
         if field.default not in (dataclasses.MISSING, None):

@@ -24,7 +24,7 @@ or the name of a published network: ffhq, cars, metfaces, ... Nothing in a file 
 
 def build_parser():
     """The command line, as an ArgumentParser."""
-    parser = argparse.ArgumentParser(
+    parser = cli.ArgumentParser(
         prog="convert_pickle.py",
         description="Tells what is in a file of networks, and writes the networks in other formats.",
         epilog=_EPILOG,

@@ -28,7 +28,7 @@ _REPLACE = "replace a data set that is there"
 
 def build_parser():
     """The command line, as an ArgumentParser."""
-    parser = argparse.ArgumentParser(
+    parser = cli.ArgumentParser(
         prog="convert_tfrecords.py",
         description="Makes, shows, checks and unpacks data sets: folders of TFRecords, one file per resolution.",
         epilog=_EPILOG,

@@ -28,7 +28,7 @@ sub-folders of DST. SRC is only read. An interrupted run goes on when it is star
 
 def build_parser():
     """The command line, as an ArgumentParser."""
-    parser = argparse.ArgumentParser(
+    parser = cli.ArgumentParser(
         prog="prepare_images.py",
         description="Checks folders of pictures, and makes sets of equal squares of them.",
         epilog=_EPILOG,

@@ -119,3 +119,14 @@ def test_folders_that_cannot_be_listed_are_told(tmp_path, monkeypatch):
     assert image_files.list_files(tmp_path, errors.append) == ["a.png"]
     assert [error.filename for error in errors] == [str(tmp_path / "closed")]
     shutil.rmtree(tmp_path / "closed", ignore_errors=True)
+
+
+@pytest.mark.parametrize("position", [60, 2000, 20000])
+def test_a_png_with_a_wrong_byte_is_damaged(tmp_path, position):
+    path = tmp_path / "picture.png"
+    PIL.Image.fromarray(np.random.RandomState(0).randint(0, 256, [160, 160, 3], np.uint8)).save(path)
+    content = bytearray(path.read_bytes())
+    content[position] ^= 0x55
+    path.write_bytes(content)
+    with pytest.raises(image_files.DamagedImageError):
+        image_files.decode(path, 3)

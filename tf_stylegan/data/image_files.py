@@ -171,8 +171,8 @@ def read(path, background, srgb=False):
         with PIL.Image.open(path) as image:
             # Pillow cuts 16-bit colour to 8 bits on its own; only the raw mode, gone after loading, tells of it.
             notes = ["16-bit"] if image.mode in _DEEP_MODES or any(";16" in str(t[3]) for t in image.tile) else []
+            image.load()  # before the orientation: PNG's reader loads for it too, and there errors are passed over
             turn, profile = _UPRIGHT.get(_orientation(image)), image.info.get("icc_profile")
-            image.load()
             if turn is not None:
                 notes.append("EXIF-rotated")
                 image = image.transpose(turn)

@@ -130,6 +130,8 @@ class RecordWriter:
             raise UserError(
                 f"resolution must be a power of two from {1 << MIN_LOG2} to {1 << MAX_LOG2}, got {resolution}"
             )
+        if not os.path.basename(self.directory):
+            raise UserError(f"{directory} has no name that files could have; give a folder such as datasets/cats")
         check_free(self.directory, force, validation)
         self._validation = validation
         self._labels = None

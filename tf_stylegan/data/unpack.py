@@ -29,6 +29,8 @@ _LABELS = "dataset.json"
 _ADA_LABELS = "pack_extras.npz"  # stylegan2-ada's: whole numbers from 0 to 255 only
 _NAME = re.compile(r"(?:\d{5,}/)?img(\d{8,})\.png")
 
+MOST_PIXELS = 8192  # of a side
+
 
 def unpack(tfrecord_dir, output_dir, resolution=None, resize_filter="lanczos"):
     """Writes every image as a PNG file, and the labels, if any, as `dataset.json`.
@@ -44,8 +46,8 @@ def unpack(tfrecord_dir, output_dir, resolution=None, resize_filter="lanczos"):
         UserError: nothing has been written then.
     """
     info = find_dataset(tfrecord_dir)
-    if resolution is not None and resolution < 1:
-        raise UserError(f"--resolution must be at least 1, got {resolution}")
+    if resolution is not None and not 1 <= resolution <= MOST_PIXELS:
+        raise UserError(f"--resolution must be from 1 to {MOST_PIXELS}, got {resolution}")
     names = [f"{number // 1000:05d}/img{number:08d}.png" for number in range(info.num_images)]
     with new_folder(output_dir) as folder, concurrent.futures.ThreadPoolExecutor(num_threads(None)) as pool:
         for start in range(0, info.num_images, 1000):

@@ -4,6 +4,7 @@ Pictures of seeds, truncation, style mixing, directions and films, by sliders an
 machine, for this machine alone unless --host says otherwise, and needs no network.
 """
 
+import argparse
 import importlib.util
 import os
 import sys
@@ -12,21 +13,19 @@ import threading
 import webbrowser
 
 from absl import app
-from absl.flags import argparse_flags
 
 from tf_stylegan import cli
 from tf_stylegan.errors import UserError
 
 
 def port_number(text):
-    port = int(text)
-    if not 0 <= port <= 65535:
-        raise ValueError
-    return port
+    if text.isdecimal() and int(text) <= 65535:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is not from 0 to 65535")
 
 
 def parse_args(argv):
-    parser = argparse_flags.ArgumentParser(prog="explore", description=__doc__, allow_abbrev=False)
+    parser = cli.FlagsParser(prog="explore", description=__doc__, allow_abbrev=False)
     parser.add_argument(
         "--network",
         required=True,
@@ -69,7 +68,7 @@ def open_network(network, precision=None):
 def main(args):
     missing = [name for name in ("gradio", "imageio_ffmpeg") if importlib.util.find_spec(name) is None]
     if missing:
-        raise UserError(f"the page needs {' and '.join(missing)}: pip install 'tf_stylegan[explore]'")
+        raise UserError(f"the page needs {' and '.join(missing)}: pip install -e '.[explore]'")
     explorer = open_network(args.network, args.precision)
     explorer.picture(explorer.settings(0))  # so that the first visitor does not wait for the graph
     from tf_stylegan.explore import address, server
