@@ -1,6 +1,6 @@
 """How fast the compiled operations are beside a plain copy of as much memory, one Markdown table.
 
-`python benchmarks/kernels.py` needs a C++ compiler or compiled operations; `--reference` adds TensorFlow's own
+`python -m benchmarks.kernels` needs a C++ compiler or compiled operations; `--reference` adds TensorFlow's own
 operations on the same tensors, `--gpu` measures the CUDA kernels. All runs of a row alternate, and medians are printed;
 the share of the copy is the figure to quote. A copy counts what it reads and what it writes, so does an operation.
 """
@@ -30,7 +30,8 @@ SHAPES = [
     ((4, 256, 256, 64), "64 MiB"),
     ((4, 256, 256, 128), "128 MiB"),
     ((1, 1024, 1024, 32), "128 MiB"),
-    ((4, 512, 512, 3), "pictures"),
+    ((4, 512, 512, 3), "pictures, 12 MiB"),
+    ((4, 1024, 1024, 3), "pictures, 48 MiB"),
 ]
 FILTERS = {
     "up 2": {"up": (2, 2), "pad": ((2, 1), (2, 1))},
@@ -55,7 +56,7 @@ def aligned(shape, dtype):
     """Zeros that begin at a cache line, as TensorFlow's tensors do."""
     dtype = np.dtype(dtype)
     size = int(np.prod(shape)) * dtype.itemsize
-    memory = np.zeros(size + 64, np.uint8)
+    memory = np.full(size + 64, 0, np.uint8)  # written: all pages that nobody wrote are one page, which caches hold
     start = -memory.ctypes.data % 64
     return memory[start : start + size].view(dtype).reshape(shape)
 

@@ -426,7 +426,7 @@ def run_command(*arguments):
 def test_what_is_missing_is_said_first(monkeypatch, capsys):
     monkeypatch.setattr(command.importlib.util, "find_spec", lambda name: None)
     assert run_command("--network=nowhere.pkl") == 2
-    expected = "error: the page needs gradio and imageio_ffmpeg: pip install 'tf_stylegan[explore]'\n"
+    expected = "error: the page needs gradio and imageio_ffmpeg: pip install -e '.[explore]'\n"
     assert capsys.readouterr().err == expected
 
 

@@ -65,9 +65,11 @@ def test_lerp_begins_with_the_pictures_of_the_seeds(painters, mode):
 
 def test_one_seed_and_a_grid_count_on(painters):
     painter = painters()
-    frame = next(iter(films.lerp_film(painter, [2**32 - 2], 24, 2.4, columns=3, rows=1)))
-    for column, seed in enumerate([2**32 - 2, 2**32 - 1, 0]):
+    frame = next(iter(films.lerp_film(painter, [2**32 - 3], 24, 2.4, columns=3, rows=1)))
+    for column, seed in enumerate([2**32 - 3, 2**32 - 2, 2**32 - 1]):
         assert_same(cell(frame, column, 0), seed_picture(painter, seed))
+    with pytest.raises(UserError, match="2 x 1 counts on from seed 4294967295 past the last seed, 4294967295; make it"):
+        films.lerp_film(painter, [2**32 - 1], 24, 2.4, columns=2, rows=1)
 
 
 def test_slowdown_keeps_frames_and_puts_others_between(painters):
@@ -305,6 +307,8 @@ def test_grids(seeds, columns, rows, expected):
 def test_grids_that_do_not_fit():
     with pytest.raises(UserError, match="--grid-w=2 --grid-h=1 has room for 2 seeds, got 3"):
         films.grid_of([1, 2, 3], 2, 1)
+    with pytest.raises(UserError, match="has room for 1 seed, got 3"):
+        films.grid_of([1, 2, 3], 1, 1)
     for columns in (0, -1, 1001):
         with pytest.raises(UserError, match=f"--grid-w={columns} must be from 1 to 1000"):
             films.grid_of([1], columns, 1)

@@ -127,6 +127,17 @@ def test_mistakes_show_when_a_painter_is_made():
             generate.Painter(G).variant(**options)
 
 
+@pytest.mark.parametrize("bad", [np.inf, np.nan])
+def test_latents_that_are_not_finite_are_not_drawn(bad):
+    painter = generate.Painter(make_g(), noise_mode="none")
+    w = np.zeros([3, painter.num_layers, painter.w_size], np.float32)
+    w[2, 1, 0] = bad
+    with pytest.raises(UserError, match="the latents are not finite: an option is too large"):
+        painter.draw(w)
+    with pytest.raises(UserError, match="the latents are not finite"):
+        painter.paint(np.full([1, 8], bad))
+
+
 def test_classes_are_arguments_too():
     G = make_g(label_size=3)
     painter, latents = generate.Painter(G, 1.0, noise_mode="none"), np.random.RandomState(0).randn(2, 8)
@@ -272,7 +283,7 @@ def test_an_output_folder_that_is_a_file(tmp_path, capsys):
     (tmp_path / "taken").write_bytes(b"")
     assert command(f"--network={CONFIG_F}", "--seeds=1", f"--outdir={tmp_path / 'taken'}") == 2
     error = capsys.readouterr().err
-    assert f"could not make the folder {tmp_path / 'taken'}: File exists" in error
+    assert f"--outdir={tmp_path / 'taken'} is a file, not a folder" in error
     assert len(error.splitlines()) == 1
 
 

@@ -109,9 +109,10 @@ def test_find_directions_in_a_numbered_folder_with_a_sheet(capsys):
     ]
     sheet = read_picture(os.path.join(folder, "directions.png"))
     plain = generated(f"--network={CONFIG_F}", "--seeds=3,5")
-    column = sheet[:, -64:-32]
-    for bottom, seed in ((0, 3), (-32, 5)):  # the last rows are those of the last direction
-        np.testing.assert_array_equal(column[bottom - 32 : bottom or None], plain[f"seed{seed:04d}"])
+    column = sheet[:, -2 * 96 : -96]
+    for bottom, seed in ((0, 3), (-96, 5)):  # the last rows are those of the last direction
+        picture = plain[f"seed{seed:04d}"].repeat(3, 0).repeat(3, 1)  # 32 pixels a side, enlarged to be seen
+        np.testing.assert_array_equal(column[bottom - 96 : bottom or None], picture)
 
 
 def test_ten_directions_unless_said_otherwise(capsys):
@@ -221,6 +222,11 @@ def test_film_and_strip_at_once_with_names_of_their_own():
 # average, interpolate ------------------------------------------------------------------------------------------------
 
 
+def test_average_of_one(capsys):
+    assert command("average", f"--network={CONFIG_F}", "--seeds=1", "--out=mean.npz") == 0
+    assert capsys.readouterr().out.splitlines()[0] == "The mean of 1 picture"
+
+
 @pytest.mark.parametrize("network, options", [(CONFIG_F, []), (STYLEGAN1, ["--truncation-psi=0.4"])])
 def test_average(network, options, capsys):
     assert command("average", f"--network={network}", "--seeds=1-20", "--out=mean.npz", *options) == 0
@@ -287,8 +293,9 @@ FIND = ["find-directions", f"--network={CONFIG_F}", "--outdir=o"]
         ([*FIND, "--sheet", "--strength=low"], "--strength=low must be a number, or two with two dots between"),
         (["find-directions", f"--network={PROGAN}"], "a ProGAN has none"),
         (["find-directions", f"--network={PROGAN}", "--layers=0"], "a ProGAN has none"),
+        ([*EDIT, "--direction=-1"], "--direction=-1: -1 is below 0; numbers are from 0 on"),
+        ([*EDIT, "--strength=-1e39..1e39"], "--strength=-1e39..1e39 must be from -1000 to 1000"),
         ([*EDIT, "--direction=48"], "--direction=48 is out of range: there are 48 directions, 0-47"),
-        ([*EDIT, "--direction=-1"], "--direction=-1: '-1' is neither a number nor a range"),
         ([*EDIT, "--layers=4-9"], "--layers=4-9: style 9 is past the last; this network has 0-7"),
         ([*EDIT, "--strength=1..2..3"], "--strength=1..2..3 must be a number, or two with two dots between, such as"),
         ([*EDIT, "--strength=0..inf"], "--strength=0..inf must be a number"),

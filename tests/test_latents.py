@@ -23,7 +23,7 @@ def test_seeds(text, seeds):
     assert latents.parse_seeds(text) == seeds
 
 
-@pytest.mark.parametrize("text", ["", ",", "1,", "a", "-1", "1-", "1-2-3", "1.5", "1;2", "0x10", "1e3", "1 2"])
+@pytest.mark.parametrize("text", ["", ",", "1,", "a", "1-", "1-2-3", "1.5", "1;2", "0x10", "1e3", "1 2"])
 def test_seeds_that_are_none(text):
     with pytest.raises(UserError, match="is neither a number nor a range such as 66-70") as caught:
         latents.parse_seeds(text)
@@ -33,6 +33,7 @@ def test_seeds_that_are_none(text):
 @pytest.mark.parametrize(
     "text, problem",
     [
+        (" -1", "-1 is below 0; numbers are from 0 on"),
         ("5-3", "'5-3' must go upwards, over a million seeds at most"),
         ("0-1000000", "'0-1000000' must go upwards, over a million seeds at most"),
         ("4294967296", "4294967296 is out of range; a seed is from 0 to 4294967295"),
@@ -120,7 +121,7 @@ def test_which_array_of_a_file(tmp_path, keys, wanted):
     assert (latents.read_dlatents(tmp_path / "w.npz", 4, 6) == wanted).all()
 
 
-@pytest.mark.parametrize("shape", [[5, 6], [4, 7], [1, 5], [2, 5, 6], [2, 4, 7], [0, 4, 6], [1, 1, 4, 6], [], [7]])
+@pytest.mark.parametrize("shape", [[5, 6], [4, 7], [1, 5], [2, 5, 6], [2, 4, 7], [1, 1, 4, 6], [], [7]])
 def test_latents_of_another_network(tmp_path, shape):
     np.save(tmp_path / "w.npy", np.zeros(shape))
     with pytest.raises(UserError) as caught:
@@ -146,6 +147,10 @@ def with_holes(path):
     np.save(path, np.full([4, 6], np.nan))
 
 
+def with_nothing(path):
+    np.save(path, np.zeros([0, 4, 6]))
+
+
 def cut_off(path):
     np.save(path, np.zeros([4, 6]))
     path.write_bytes(path.read_bytes()[:-8])
@@ -161,6 +166,7 @@ def cut_off(path):
         (with_objects, "{path} is no file of NumPy numbers, or damaged"),
         (cut_off, "{path} is no file of NumPy numbers, or damaged"),
         (with_words, "{path}: latents must be numbers, got an array of <U1"),
+        (with_nothing, "{path}: holds no pictures"),
         (with_holes, "{path}: holds numbers that are not finite"),
     ],
 )

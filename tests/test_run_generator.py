@@ -75,8 +75,7 @@ def test_recorded_style_mixes(tmp_path, name, capsys):
     arguments = ["--row-seeds=1,2", "--col-seeds=3,4", "--col-styles=0-2", "--truncation-psi=0.7", f"--outdir={out}"]
     assert run("style-mixing-example", *arguments, network=PICKLES / f"{name}.pkl") == 0
     names = ["3-3", "4-4", "1-1", "1-3", "1-4", "2-2", "2-3", "2-4", "grid"]
-    lines = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("Note: ")]
-    assert lines == [os.path.join(out, f"{name}.png") for name in names]
+    assert capsys.readouterr().out.splitlines() == [os.path.join(out, f"{name}.png") for name in names]
     assert sorted(os.listdir(out)) == sorted(f"{name}.png" for name in names)
     pictures = {name: read_picture(os.path.join(out, f"{name}.png")) for name in names}
     for pair, expected in zip(itertools.product((1, 2), (3, 4)), data["style_mixing"]):
@@ -136,7 +135,9 @@ def test_class_and_precision(tmp_path, capsys):
     drawn = {}
     for options in ((), ("--class=0",), ("--class=1",), ("--class=1", "--precision=bfloat16")):
         drawn[options] = seed_pictures(tmp_path, [1], *options, network=CONDITIONAL)[1].astype(int)
-        assert ("choose one with --class" in capsys.readouterr().out) == (not options)
+        printed = capsys.readouterr()
+        assert ("classes; choose one with --class." in printed.err) == (not options)
+        assert "Note" not in printed.out
     by_class = [drawn[options] for options in list(drawn)[:3]]
     assert all(np.abs(a - b).mean() > 1 for a, b in itertools.combinations(by_class, 2))
     half = np.abs(drawn["--class=1", "--precision=bfloat16"] - drawn[("--class=1",)])
@@ -260,7 +261,7 @@ def test_progan_and_grey(tmp_path, command, capsys):
         assert len(frames) == 4
         assert (np.ptp(frames.astype(int), axis=-1) <= 6).all(), "grey"
         return
-    errors = capsys.readouterr().err.splitlines()
+    errors = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("Note: ")]
     assert len(errors) == 1 and "ProGAN" in errors[0]
     assert os.listdir(tmp_path) == []
     if command == "sightseeding":
@@ -320,7 +321,9 @@ SHORT = ["--duration-sec=0.2"]
             ["--seeds=1", "--truncation-cutoff=-1"],
             "truncation_cutoff must be a number of styles",
         ),
-        (taken, "lerp-video", ["--seeds=1", *SHORT], "could not make the folder"),
+        (taken, "lerp-video", ["--seeds=1", *SHORT], "out is a file, not a folder; choose another"),
+        (nothing, "lerp-video", ["--seeds=1", "--bitrate=1"], "--bitrate=1 is too low"),
+        (nothing, "lerp-video", ["--seeds=4294967295", "--grid-w=2"], "counts on from seed 4294967295 past the last"),
         (nothing, "style-mixing-video", ["--row-seed=x", "--col-seeds=1"], "--row-seed=x: 'x' is neither a number"),
         (nothing, "style-mixing-video", ["--row-seed=1", "--col-seeds=1", "--col-styles=0-8"], "this network has 0-7"),
         (
@@ -356,6 +359,7 @@ SHORT = ["--duration-sec=0.2"]
         (nothing, "generate-images", ["--seeds=0-999999", "--grid", "--format=webp"], "32000 x 32000 pixels"),
         (nothing, "circular-video", ["--seed=1,2"], "--seed=1,2 must be one number"),
         (nothing, "circular-video", ["--seed=1", "--radius=0"], "--radius=0 is no circle"),
+        (nothing, "circular-video", ["--seed=1", "--radius=1e39"], "--radius=1e+39 is too large; it can be up to"),
         (
             nothing,
             "truncation-video",
@@ -387,6 +391,26 @@ def test_mistakes_are_one_line_and_leave_nothing(tmp_path, capsys, monkeypatch, 
     assert len(errors) == 1 and errors[0].startswith("error: "), printed.err
     assert message in errors[0]
     assert sorted(path for path, _, _ in os.walk(tmp_path)) in (before, [*before, str(tmp_path / "results")])
+
+
+@pytest.mark.parametrize("option", ["--outdir", "--result-dir"])
+def test_folders_that_are_none(tmp_path, monkeypatch, capsys, option):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "README.md").write_bytes(b"")
+    problems = {"": f"{option}= is empty; name a folder", "README.md": f"{option}=README.md is a file, not a folder"}
+    for value, problem in problems.items():
+        assert run("generate-images", "--seeds=1", f"{option}={value}") == 2
+        assert problem in capsys.readouterr().err
+    assert os.listdir() == ["README.md"]
+
+
+def test_truncation_of_a_progan_is_a_note(tmp_path, capsys):
+    for options, noted in (([], 0), (["--truncation-psi=0.5"], 1), (["--truncation-cutoff=2"], 1)):
+        arguments = ["--seed=1", "--duration-sec=0.1", *options, f"--outdir={tmp_path}"]
+        assert run("circular-video", *arguments, network=PROGAN) == 0
+        printed = capsys.readouterr()
+        assert printed.err.count("Note: a ProGAN has no truncation") == noted
+        assert len(printed.out.splitlines()) == 1
 
 
 def test_a_missing_encoder_shows_before_tensorflow_is_loaded(tmp_path, monkeypatch, capsys):

@@ -162,7 +162,7 @@ def test_an_interrupted_end_does_not_wait_either(tmp_path, fake_ffmpeg, monkeypa
     start, wait = time.perf_counter(), subprocess.Popen.wait
 
     def interrupted(process, timeout=None):
-        if process.poll() is None and process.stdin.closed and not hasattr(process, "told"):
+        if process.poll() is None and process.stdin and process.stdin.closed and not hasattr(process, "told"):
             process.told = True
             raise KeyboardInterrupt
         return wait(process, timeout)
@@ -204,7 +204,14 @@ def test_an_ffmpeg_that_ends_early(tmp_path, fake_ffmpeg):
             film.write(picture(number))
     assert "could not write" in str(caught.value) and "Error: No space left on device" in str(caught.value)
     assert "\n" not in str(caught.value)
+    assert str(caught.value).endswith("on device. Free some space, or choose another folder or format.")
     assert os.listdir(tmp_path) == ["bin"]
+
+
+def test_an_ffmpeg_that_says_why_is_given_no_advice_on_space(tmp_path, fake_ffmpeg):
+    fake_ffmpeg('case "$*" in *-encoders*) exec $FFMPEG "$@";; esac\ncat >/dev/null; echo "It was bad." >&2; exit 3')
+    with pytest.raises(UserError, match=r": It was bad\. Choose another folder or format\.$"):
+        write(tmp_path / "film.mp4")
 
 
 def test_an_ffmpeg_that_fails_at_the_end(tmp_path, fake_ffmpeg):
@@ -263,6 +270,9 @@ def test_a_missing_package(monkeypatch):
         ("mp4", None, 30, "-5M", "--bitrate=-5M must be a number of bits per second above 0"),
         ("mp4", None, 30, "0", "--bitrate=0 must be"),
         ("mp4", None, 30, "lots", "--bitrate=lots must be"),
+        ("mp4", None, 30, "999", "--bitrate=999 is too low: films need bits per second from 1k to 2000M, such as"),
+        ("webm", None, 30, "0.5k", "--bitrate=0.5k is too low"),
+        ("mp4", None, 30, "99999999999M", "--bitrate=99999999999M is too high"),
         (
             "mp4",
             (16386, 2),
@@ -278,7 +288,7 @@ def test_films_that_cannot_be(form, size, fps, bitrate, problem):
     assert str(caught.value).startswith(problem)
 
 
-@pytest.mark.parametrize("bitrate", ["16M", "800k", "1.5m", "2000000"])
+@pytest.mark.parametrize("bitrate", ["16M", "800k", "1.5m", "2000000", "1k"])
 def test_bitrates(bitrate):
     video.check_film("mp4", (64, 64), 30, bitrate)
     assert video.FilmWriter("film.mp4", 30, "mp4", bitrate)
@@ -314,7 +324,8 @@ def test_two_channels(tmp_path):
 def test_signals(tmp_path, number, code):
     """A program in the middle of a film: the signal ends it, with nothing left and the right exit code."""
     program = (
-        "import sys, time; import numpy as np; from tf_stylegan import cli, video\n"
+        "import signal, sys, time; import numpy as np; from tf_stylegan import cli, video\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # which is ignored where a shell starts tests with &
         "def film():\n"
         "    with video.FilmWriter(sys.argv[1], 30) as writer:\n"
         "        while True:\n"

@@ -7,12 +7,12 @@ import PIL.Image
 import PIL.ImageDraw
 import PIL.ImageFont
 
-LONGEST_SIDE = 256  # of a picture: a sheet is for choosing, not for looking closely
+LEAST_SIDE, LONGEST_SIDE = 96, 256  # of a picture: a sheet is for choosing, not for looking closely
 _PAPER, _INK = 255, 32
 
 
 class ContactSheet:
-    """Rows of pictures under captions, made smaller where they are large.
+    """Rows of pictures under captions, made smaller where they are large, and larger, in squares, where they are small.
 
     Args:
         row_captions, column_captions: lists of text.
@@ -25,7 +25,9 @@ class ContactSheet:
     def __init__(self, row_captions, column_captions, shape, group=1):
         height, width, channels = shape
         self._factor = math.ceil(max(height, width) / LONGEST_SIDE)
-        self._height, self._width = math.ceil(height / self._factor), math.ceil(width / self._factor)
+        self._times = math.ceil(LEAST_SIDE / max(height, width))
+        self._height = math.ceil(height / self._factor) * self._times
+        self._width = math.ceil(width / self._factor) * self._times
         self._font = PIL.ImageFont.load_default(min(max(self._height // 8, 10), 24))
         self._line = math.ceil(sum(self._font.getmetrics()) * 1.25)
         self._left = math.ceil(max(map(self._font.getlength, row_captions))) + self._line
@@ -49,7 +51,8 @@ class ContactSheet:
         for top, pictures in zip(self._tops, rows):
             for column, picture in enumerate(pictures):
                 left = self._left + column * self._width
-                pixels[top : top + self._height, left : left + self._width] = _reduced(picture, self._factor)
+                cell = _reduced(picture, self._factor).repeat(self._times, 0).repeat(self._times, 1)
+                pixels[top : top + self._height, left : left + self._width] = cell
         return pixels
 
 

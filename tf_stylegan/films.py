@@ -74,19 +74,23 @@ def grid_of(seeds, columns=None, rows=None):
     Returns:
         (seeds, columns, rows).
     Raises:
-        UserError: several seeds that do not fit into the grid.
+        UserError: several seeds that do not fit into the grid, or one with too few after it.
     """
     for name, value in (("--grid-w", columns), ("--grid-h", rows)):
         if value is not None and not 1 <= value <= 1000:
             raise UserError(f"{name}={value} must be from 1 to 1000")
     if len(seeds) == 1 and (columns or rows):
         columns, rows = columns or 1, rows or 1
-        return [(seeds[0] + cell) % 2**32 for cell in range(columns * rows)], columns, rows
+        if seeds[0] + columns * rows > 2**32:
+            problem = f"counts on from seed {seeds[0]} past the last seed, {2**32 - 1}"
+            raise UserError(f"a grid of {columns} x {rows} {problem}; make it smaller, or list the seeds")
+        return [seeds[0] + cell for cell in range(columns * rows)], columns, rows
     if columns is None:
         columns = math.ceil(len(seeds) / rows) if rows else math.ceil(math.sqrt(len(seeds)))
     rows = rows or math.ceil(len(seeds) / columns)
     if columns * rows < len(seeds):
-        raise UserError(f"--grid-w={columns} --grid-h={rows} has room for {columns * rows} seeds, got {len(seeds)}")
+        room = f"{columns * rows} seed{'s' * (columns * rows > 1)}"
+        raise UserError(f"--grid-w={columns} --grid-h={rows} has room for {room}, got {len(seeds)}")
     return seeds, columns, rows
 
 

@@ -216,7 +216,9 @@ class Painter:
             yield from zip(chunk, self.paint(np.concatenate(latents), noise))
 
     def _in_batches(self, inputs, noise):
-        """Inputs `[N, …]` to uint8 pictures, a batch at a time."""
+        """Inputs `[N, …]` to uint8 pictures, a batch at a time; UserError for inputs that are not finite."""
+        if not np.isfinite(inputs).all():
+            raise UserError("the latents are not finite: an option is too large, or the network's training had failed")
         count, drawn = len(inputs), []
         batch = self._batch_for(count)
         for start in range(0, count, batch):

@@ -1,10 +1,11 @@
 """run_generator's films (F6)."""
 
+import argparse
 import os
 
 from tf_stylegan import video, walks
 from tf_stylegan.errors import UserError
-from tf_stylegan.generator_options import add_drawing_options, boolean, finite, open_painter, output_folder, say
+from tf_stylegan.generator_options import add_drawing_options, boolean, finite, note, open_painter, output_folder, say
 from tf_stylegan.generator_pictures import add_styles, styles_of
 from tf_stylegan.latents import parse_keyframes, parse_seeds, parse_styles
 from tf_stylegan.pictures import check_memory
@@ -12,6 +13,7 @@ from tf_stylegan.pictures import check_memory
 SMOOTHING_SEC = 3.0  # of the walks, as in stylegan2-fun
 SHORT_SEC = 30.0  # films below this are smoothed less, in proportion: they would stand still otherwise
 LONGEST_NAME = 150  # bytes
+_MOST_RADIUS = 10**6  # of circles; networks square it
 DECODED_PIXELS = 4096 * 2304  # level 5.2 of H.264, which is as far as most decoders go
 _SOURCES = "seeds, or files of latents (.npz, .npy), such as 4,9,photo.npz"
 
@@ -186,6 +188,8 @@ def circular_video(args):
         raise UserError(f"--seed={args.seed} must be one number")
     if args.radius == 0:
         raise UserError("--radius=0 is no circle")
+    if abs(args.radius) > _MOST_RADIUS:
+        raise UserError(f"--radius={args.radius:g} is too large; it can be up to {_MOST_RADIUS}")
     painter = _open(args)
     from tf_stylegan import films
 
@@ -197,7 +201,7 @@ def truncation_video(args):
     keyframes, frames = parse_keyframes(args.seeds), _frames(args)
     try:
         first, last = (finite(text) for text in args.psi.split(".."))
-    except ValueError as error:
+    except (ValueError, argparse.ArgumentTypeError) as error:
         raise UserError(f"--psi={args.psi} must be two numbers with two dots between, such as -1..1") from error
     if args.truncation_psi is not None:
         raise UserError("truncation-video goes through --psi=FROM..TO; leave --truncation-psi out")
@@ -258,7 +262,7 @@ def _record(args, film, name):
     video.check_film(args.format, film.size, args.fps, args.bitrate)
     check_memory(width * height * 30, f"a film of {width} x {height} pixels")  # some frames, and the encoder's
     if args.format == "mp4" and width * height > DECODED_PIXELS:
-        say(f"Note: many phones and browsers play no H.264 of {width} x {height} pixels; a smaller grid is for all.")
+        note(f"many phones and browsers play no H.264 of {width} x {height} pixels; a smaller grid is for all.")
     with output_folder(args) as folder:
         path = os.path.join(folder, name + video.FORMATS[args.format].ending)
         with video.FilmWriter(path, args.fps, args.format, args.bitrate) as writer:

@@ -1,5 +1,6 @@
 """run_generator's tools for latents w: directions to edit along, averages, ways from picture to picture (F6)."""
 
+import argparse
 import contextlib
 import os
 
@@ -14,6 +15,7 @@ from tf_stylegan.pictures import FORMATS, Sheet, check_picture, save_picture
 _SOURCES = "seeds, or files of latents (.npz, .npy), such as 4,9,photo.npz"
 _LAYERS = "numbers, ranges, coarse (0-3), middle (4-7), fine (from 8 on)"
 _MOST_STEPS = 1000
+_MOST_STRENGTH = 1000  # pictures are long gone there
 
 
 def add_commands(commands):
@@ -248,7 +250,7 @@ def average_pictures(args):
         save_dlatents(places["out"], dlatents)
         path = f"{os.path.splitext(places['out'])[0]}.{args.format}"
         save_picture(path, picture)
-        say(f"The mean of {count} pictures")
+        say(f"The mean of {count} picture{'s' * (count > 1)}")
         say(places["out"])
         say(path)
 
@@ -303,10 +305,12 @@ def _strengths(args):
     try:
         ends = [finite(text) for text in args.strength.split("..")]
         first, last = ends if len(ends) > 1 else ends * 2
-    except ValueError as error:
+    except (ValueError, argparse.ArgumentTypeError) as error:
         raise UserError(
             f"--strength={args.strength} must be a number, or two with two dots between, such as -3..3"
         ) from error
+    if max(abs(first), abs(last)) > _MOST_STRENGTH:
+        raise UserError(f"--strength={args.strength} must be from -{_MOST_STRENGTH} to {_MOST_STRENGTH}")
     if first == last:
         args.steps = 1
     elif not 2 <= args.steps <= _MOST_STEPS:

@@ -28,6 +28,8 @@ def parse_seeds(text, option="--seeds", in_order=False):
     for part in text.split(","):
         match = re.fullmatch(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?", part)
         if not match:
+            if re.fullmatch(r"\s*-\d+\s*", part):
+                raise UserError(f"{option}={text}: {part.strip()} is below 0; numbers are from 0 on")
             raise UserError(f"{option}={text}: {part.strip()!r} is neither a number nor a range such as 66-70")
         first, last = int(match[1]), int(match[2] or match[1])
         if last >= 2**32:
@@ -108,7 +110,9 @@ def read_dlatents(path, num_layers, w_size):
     shape = list(array.shape)
     array = array.reshape([1] * (2 - array.ndim) + shape) if array.ndim < 2 else array
     array = array[None] if array.ndim == 2 else array
-    fits = array.ndim == 3 and array.shape[0] and array.shape[1] in (1, num_layers) and array.shape[2] == w_size
+    if array.ndim == 3 and not len(array):
+        raise UserError(f"{path}: holds no pictures")
+    fits = array.ndim == 3 and array.shape[1] in (1, num_layers) and array.shape[2] == w_size
     if not fits:
         wanted = f"[{num_layers}, {w_size}] or [1, {w_size}], or several of them, [N, …, {w_size}]"
         raise UserError(f"{path}: latents for this network must be {wanted}; got {shape}")

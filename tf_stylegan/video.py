@@ -1,6 +1,7 @@
 """Films: frames stream to ffmpeg, and a file appears whole or not at all (F5; NumPy, Pillow, imageio-ffmpeg)."""
 
 import contextlib
+import errno
 import functools
 import os
 import queue
@@ -21,6 +22,7 @@ _HD = "setparams=range=tv:colorspace=bt709:color_primaries=bt709:color_trc=bt709
 _COLOURS = ["-vf", f"scale=out_color_matrix=bt709:out_range=tv,format=yuv420p,{_HD}"]
 # x264 would look 40 frames ahead, which is a gigabyte where frames are sheets of large pictures.
 _AHEAD = ["-x264-params", "rc-lookahead=10:sync-lookahead=0"]
+_LEAST_BITRATE, _MOST_BITRATE = 1000, 2 * 10**9  # below, x264 refuses
 _WAITING_FRAMES = 3  # that may wait for the encoder
 _THREADS = min(os.cpu_count() or 1, 8)  # x264 and VP9 keep a frame or more for each
 
@@ -79,6 +81,13 @@ def check_film(form, size=None, fps=None, bitrate="16M"):
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([kKmM]?)", bitrate)
     if not match or float(match[1]) == 0:
         raise UserError(f"--bitrate={bitrate} must be a number of bits per second above 0, such as 16M or 800k")
+    bits = float(match[1]) * {"": 1, "k": 1e3, "m": 1e6}[match[2].lower()]
+    if not _LEAST_BITRATE <= bits <= _MOST_BITRATE:
+        fault = "low" if bits < _LEAST_BITRATE else "high"
+        raise UserError(
+            f"--bitrate={bitrate} is too {fault}: films need bits per second from {_LEAST_BITRATE // 1000}k to "
+            f"{_MOST_BITRATE // 10**6}M, such as 16M or 800k"
+        )
     if size and max(size) > kind.longest:
         raise UserError(
             f"a frame of {size[0]} x {size[1]} pixels is too large: --format={form} goes up to {kind.longest} a side"
@@ -174,8 +183,9 @@ class FilmWriter:
     def _problem(self, error):
         if isinstance(error, BrokenPipeError) and self._sink:  # ffmpeg has ended: it knows why
             error = self._sink.problem()
-        reason = getattr(error, "strerror", None) or error
-        return UserError(f"could not write {self.path}: {reason}. Free some space, or choose another folder or format.")
+        reason = str(getattr(error, "strerror", None) or error).rstrip(". ")
+        advice = "Free some space, or choose" if os.strerror(errno.ENOSPC) in reason else "Choose"
+        return UserError(f"could not write {self.path}: {reason}. {advice} another folder or format.")
 
     def _clean(self):
         if self._thread:

@@ -74,6 +74,7 @@ def anchored_walk(anchors, white, sigma):
     correlation = np.fft.irfft(np.abs(np.fft.rfft(kernel)) ** 2, len(kernel)) / power
     walk = smooth_loop(white, sigma) / np.float32(np.sqrt(power))
     walk += correlation.astype(np.float32)[:, None, None] * (anchors - walk[0])
+    walk[0] = anchors  # not only up to rounding, which could show in a picture
     return walk
 
 

@@ -38,18 +38,23 @@ typedef uint16_t vh __attribute__((vector_size(SIMD_BYTES / 2)));
 typedef double vd __attribute__((vector_size(SIMD_BYTES)));
 typedef int64_t vl __attribute__((vector_size(SIMD_BYTES)));
 
-// T: storage; compute: type of the arithmetic; V: a vector of it; lanes: how many.
+// T: storage; compute: type of the arithmetic; V: a vector of it; I: integers of the same size; lanes: how many; picks:
+// whether pick() is an instruction or two.
 template <typename T>
 struct Simd {
   typedef float compute;
   typedef vf V;
+  typedef vi I;
   static const int lanes = SIMD_BYTES / 4;
+  static const bool picks = SIMD_BYTES > 16;
 };
 template <>
 struct Simd<double> {
   typedef double compute;
   typedef vd V;
+  typedef vl I;
   static const int lanes = SIMD_BYTES / 8;
+  static const bool picks = SIMD_BYTES > 32;
 };
 
 // Memory at a border of cache lines, of which vectors then touch one each; to be given to free(). Null if there is none.
@@ -204,6 +209,28 @@ SIMD_INLINE void store_part(T* p, typename Simd<T>::V v, int64_t n) {
   store<false>(all, v);
   memcpy(p, all, n * sizeof(T));
 }
+
+// The elements mask[i] of a, or of a and b one after the other.
+template <typename V, typename I>
+SIMD_INLINE V pick(V a, V b, I mask) {
+  const int64_t lanes = sizeof a / sizeof a[0];
+  V v;
+  for (int64_t i = 0; i < lanes; ++i) v[i] = mask[i] < lanes ? a[mask[i]] : b[mask[i] - lanes];
+  return v;
+}
+template <typename V, typename I>
+SIMD_INLINE V pick(V a, I mask) {
+  return pick(a, a, mask);
+}
+#if defined(__AVX512F__)
+SIMD_INLINE vf pick(vf a, vf b, vi mask) { return (vf)_mm512_permutex2var_ps((__m512)a, (__m512i)mask, (__m512)b); }
+SIMD_INLINE vf pick(vf a, vi mask) { return (vf)_mm512_permutexvar_ps((__m512i)mask, (__m512)a); }
+SIMD_INLINE vd pick(vd a, vd b, vl mask) { return (vd)_mm512_permutex2var_pd((__m512d)a, (__m512i)mask, (__m512d)b); }
+SIMD_INLINE vd pick(vd a, vl mask) { return (vd)_mm512_permutexvar_pd((__m512i)mask, (__m512d)a); }
+#elif defined(__AVX2__)
+SIMD_INLINE vf pick(vf a, vi mask) { return (vf)_mm256_permutevar8x32_ps((__m256)a, (__m256i)mask); }
+SIMD_INLINE vf pick(vf a, vf b, vi mask) { return mask < 8 ? pick(a, mask) : pick(b, mask); }
+#endif
 
 template <typename V>
 SIMD_INLINE auto sum_of(V v) -> typename Simd<decltype(v[0] + 0)>::compute {

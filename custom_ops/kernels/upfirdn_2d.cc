@@ -3,6 +3,7 @@
 // copied), the lines stay in the caches and are then filtered along themselves.
 #include "upfirdn_2d.h"
 
+#include "upfirdn_2d_few.h"
 #include "upfirdn_2d_plan.h"
 
 namespace {
@@ -76,7 +77,8 @@ class Worker {
  public:
   static void work(void* arg, int64_t begin, int64_t end) {
     Job<T>& job = *(Job<T>*)arg;
-    Worker worker(job);
+    const Gather<T> gather(job);
+    Worker worker(job, gather);
     if (!worker.memory_) {
       __atomic_store_n(&job.no_memory, 1, __ATOMIC_RELAXED);
       return;
@@ -91,7 +93,7 @@ class Worker {
   }
 
  private:
-  explicit Worker(Job<T>& job) : job_(job), p_(job.p), ax_(job.ax), ay_(job.ay) {
+  Worker(Job<T>& job, const Gather<T>& gather) : job_(job), p_(job.p), ax_(job.ax), ay_(job.ay), gather_(gather) {
     const int64_t c = p_.c;
     // How many pixels of the result, whole periods of phases, fit into the lines with the taps around them.
     const int64_t room = at_least(kLineElements / c, kLinePixels) / job.lines - job.taps;
@@ -100,10 +102,11 @@ class Worker {
     if (c < L && periods_ < all) periods_ = at_least(1, periods_ / L) * L;  // rounds that begin where vectors may
     width_ = periods_ * ax_.down + job.taps + 1;                             // pixels of a line
     line_ = whole_lines(width_ * c);
-    // The last three are for few channels: see there. All begin at cache lines.
+    // The last three are for few channels where results cannot be gathered: see there. All begin at cache lines.
     const int64_t sorted = whole_lines(job.lines * (width_ + ax_.down) * c + 1);
     phase_size_ = whole_lines(periods_ * c + 1);
-    const int64_t few = c < L ? sorted + ax_.up * phase_size_ + periods_ * ax_.up * c + 1 : 0;
+    int64_t few = gather_.beyond();
+    if (c < L && !gather_.possible()) few = sorted + ax_.up * phase_size_ + periods_ * ax_.up * c + 1;
     memory_ = allocate<S>(job.lines * line_ + few);
     lines_ = memory_, sorted_ = lines_ + job.lines * line_, phases_ = sorted_ + sorted;
     result_ = phases_ + ax_.up * phase_size_;
@@ -144,6 +147,8 @@ class Worker {
     }
     if (p_.c >= L) {
       many_channels(begin, end);
+    } else if (gather_.possible()) {
+      gather_.run(y_ + begin * p_.c, from_, (end - begin) * p_.c, job_.stream);
     } else {
       few_channels(begin, end);
     }
@@ -271,8 +276,9 @@ class Worker {
     return lrelu(sum + noise, job_.alpha, job_.gain, job_.clamp);
   }
 
-  // Fewer channels than a vector has elements. Pixels of one residue of `down` are brought together, so that each phase
-  // of the result is a filter over neighbouring numbers; the phases are dealt out at the end.
+  // Fewer channels than a vector has elements, where results cannot be gathered. Pixels of one residue of `down` are
+  // brought together, so that each phase of the result is a filter over neighbouring numbers; the phases are dealt out
+  // at the end.
   void few_channels(int64_t begin, int64_t end) {
     const int64_t c = p_.c, up = ax_.up, down = ax_.down, width = width_ / down + 1;  // pixels of one residue
     for (int64_t j = 0; down > 1 && j < taps_y_; ++j) {
@@ -354,6 +360,7 @@ class Worker {
   Job<T>& job_;
   const Params& p_;
   const Axis ax_, ay_;
+  const Gather<T>& gather_;  // not a part: calling it would keep this whole object in memory
   int64_t periods_;         // of phases in one line
   int64_t width_, line_;    // pixels that a line has room for; elements from one line to the next
   int64_t n_, oy_;                                    // what is being done: sample, row of the result,

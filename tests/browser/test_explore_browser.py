@@ -98,9 +98,9 @@ def test_style_mixing(visit, served):
 def test_directions(visit, served):
     one, look = visit(), served.explorer
     plain = one.picture()
-    one.slide("All 1", "ArrowRight", 20)
+    one.slide("All 0", "ArrowRight", 20)
     one.tab("Coarse")
-    one.slide("Coarse 2", "ArrowLeft", 10)
+    one.slide("Coarse 1", "ArrowLeft", 10)
     strengths = [2.0, *[0] * (look.sliders - 1), 0, -1.0]
     expected = look.picture(look.settings(0, class_index=0, strengths=strengths))
     assert (expected.squeeze() != plain).any()
@@ -143,7 +143,7 @@ def test_a_film_of_kept_pictures(visit, served, tmp_path):
 def test_a_kept_picture_comes_back_with_all_its_settings(visit, served):
     one, look = visit(), served.explorer
     one.page.locator("#class input").fill("1")
-    one.slide("All 2", "ArrowRight", 15)
+    one.slide("All 1", "ArrowRight", 15)
     one.tab("Mixing")
     one.page.get_by_label("Mix in styles of a second seed").check()
     one.fill("Second seed", "5")

@@ -98,7 +98,13 @@ def test_resolution(tmp_path):
             whole = PIL.Image.fromarray(np.ascontiguousarray(images[3].transpose(1, 2, 0)))
             expected = np.asarray(whole.resize((4, 4), PIL.Image.Resampling.LANCZOS))
         np.testing.assert_array_equal(picture, expected)
-    refused(unpack.unpack, tmp_path / "set", tmp_path / "c", resolution=0, match="--resolution must be from 1 to 8192, got 0")
+    refused(
+        unpack.unpack,
+        tmp_path / "set",
+        tmp_path / "c",
+        resolution=0,
+        match="--resolution must be from 1 to 8192, got 0",
+    )
     assert not (tmp_path / "c").exists()
 
 

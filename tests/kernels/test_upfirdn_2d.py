@@ -37,6 +37,46 @@ def test_values(kernels, isa, dtype):
             )
 
 
+# (up, down, taps along y and x): what pictures meet in networks, then longer filters and odd factors.
+FEW = [
+    ((1, 1), (1, 1), (4, 4)),
+    ((2, 2), (1, 1), (4, 4)),
+    ((1, 1), (2, 2), (4, 4)),
+    ((1, 1), (1, 1), (2, 3)),
+    ((1, 2), (1, 1), (1, 12)),
+    ((1, 1), (1, 2), (1, 12)),
+    ((2, 2), (1, 1), (3, 3)),
+    ((2, 3), (3, 2), (3, 5)),
+    ((1, 2), (1, 2), (2, 5)),
+    ((1, 2), (1, 3), (2, 8)),
+    ((1, 1), (2, 15), (2, 3)),
+    ((1, 1), (2, 40), (2, 3)),
+]
+
+
+@pytest.mark.parametrize("dtype", kernel_helpers.TOLERANCES)
+@pytest.mark.parametrize("c", [1, 2, 3, 5, 7, 15])
+def test_few_channels(kernels, isa, c, dtype):
+    """Vectors that begin within pixels: odd widths, several rounds, paddings, results that begin anywhere."""
+    rnd = np.random.RandomState(c)
+    for n, (up, down, taps) in enumerate(FEW):
+        k = np.outer(rnd.randn(taps[0]), rnd.randn(taps[1])).astype(np.float32)
+        for width in (1, 16, 61, 9000 // c + 1):
+            pad = tuple((int(before), int(size + 1 - before)) for size, before in zip(taps, rnd.randint(-1, 5, 2)))
+            if width + min(pad[1][0], 0) + min(pad[1][1], 0) < 1:
+                pad = (pad[0], (taps[1], taps[1]))
+            x = kernel_helpers.stored(rnd.randn(1, 5, width, c), dtype)
+            expected = kernel_helpers.upfirdn_2d(kernel_helpers.value(x, dtype), k, up, down, pad)
+            for offset, stream in ((0, 2), (0, 1), (1 + n, 2)):
+                memory = np.full(expected.size + 192, 77, x.dtype)
+                start = 64 + -memory.ctypes.data % 64 // x.itemsize + offset
+                y = memory[start : start + expected.size].reshape(expected.shape)
+                kernels.upfirdn_2d(x, k, up, down, pad, dtype=dtype, isa=isa, stream=stream, out=y)
+                what = f"{x.shape} {up} {down} {taps} {pad} {offset}"
+                assert_close(kernel_helpers.value(y, dtype), expected, kernel_helpers.TOLERANCES[dtype], what)
+                assert (memory[:start] == 77).all() and (memory[start + expected.size :] == 77).all(), what
+
+
 @pytest.mark.parametrize("c", [3, 16, 20, 128])
 def test_wide_rows_and_threads(kernels, c):
     """Rows that need several rounds, cut into pieces by any number of threads, come out the same."""

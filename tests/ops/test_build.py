@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import stat
 import subprocess
 import sys
@@ -235,3 +236,31 @@ def test_setup_never_fails_for_want_of_a_compiler(tmp_path, inplace):
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "No C++ compiler" in done.stdout
+
+
+def test_bazel(tmp_path):
+    """Bazel finds every target's sources and TensorFlow, and compiles one of them: all would take minutes."""
+    bazel = shutil.which("bazel")
+    if not bazel or not (ROOT / "WORKSPACE").is_file():
+        pytest.skip("needs Bazel and the checkout")
+    version = subprocess.run([bazel, "--version"], capture_output=True, text=True).stdout
+    if not version.startswith(("bazel 4.", "bazel no_version")):  # Debian's 4.2.3 does not know what it is
+        pytest.skip(f"{version.strip()} might fetch modules from the network")
+    command = [bazel, f"--output_user_root={tmp_path}", "--max_idle_secs=60"]
+    environment = {**os.environ, "PYTHON_BIN_PATH": sys.executable}
+
+    def call(*words):
+        done = subprocess.run([*command, *words], cwd=ROOT, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    make = ("build", "--experimental_convenience_symlinks=ignore")  # nothing of it in the checkout
+    try:
+        call(*make, "//custom_ops:all", "--output_groups=compilation_prerequisites_INTERNAL_")  # all but compiling
+        call(*make, "//custom_ops:cpu_base", "//custom_ops:built_for")
+        made = Path(call("info", "bazel-bin").strip()) / "custom_ops"
+    finally:
+        call("shutdown")
+    assert (made / "libcpu_base.lo").is_file() or (made / "libcpu_base.a").is_file()
+    built_for = build.TensorFlow.installed().built_for(build.digest(build.sources()))
+    assert (made / "bindings" / "built_for.h").read_text() == f'#define TF_STYLEGAN_BUILT_FOR "{built_for}"\n'

@@ -106,7 +106,7 @@ class Layout:
             for group in self.explorer.groups:
                 with gr.Tab(group.capitalize()):
                     for number in range(self.explorer.sliders):
-                        label = f"{group.capitalize()} {number + 1}"
+                        label = f"{group.capitalize()} {number}"
                         slider = gr.Slider(-5, 5, 0, step=0.1, label=label, elem_id=f"direction-{group}-{number}")
                         self.sliders.append(slider)
         reset = gr.Button("Back to 0", size="sm")
