@@ -325,7 +325,7 @@ def test_signals(tmp_path, number, code):
     """A program in the middle of a film: the signal ends it, with nothing left and the right exit code."""
     program = (
         "import signal, sys, time; import numpy as np; from tf_stylegan import cli, video\n"
-        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # which is ignored where a shell starts tests with &
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # shells ignore it for jobs with &
         "def film():\n"
         "    with video.FilmWriter(sys.argv[1], 30) as writer:\n"
         "        while True:\n"
