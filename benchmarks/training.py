@@ -76,7 +76,7 @@ def theirs(resolution, batch, fmap_base, folder):
     widths = {"channel_base": 2 * fmap_base, "channel_max": 512}
     G = networks.Generator(512, 0, 512, resolution, 3, synthesis_kwargs=widths).requires_grad_(False)
     D = networks.Discriminator(0, resolution, 3, **widths).requires_grad_(False)
-    adam = {n: torch.optim.Adam(m.parameters(), lr=0.002, betas=(0, 0.99), eps=1e-8) for n, m in (("G", G), ("D", D))}
+    adam = {n: torch.optim.Adam(m.parameters(), lr=0.002, betas=(0.0, 0.99), eps=1e-8) for n, m in (("G", G), ("D", D))}
     step = loss.StyleGAN2Loss("cpu", G.mapping, G.synthesis, D)
     reals, labels = torch.rand([batch, 3, resolution, resolution]) * 2 - 1, torch.zeros([batch, 0])
     phases = {"G": ("Gmain", 1), "G_reg": ("Greg", 4), "D": ("Dmain", 1), "D_reg": ("Dreg", 16)}
