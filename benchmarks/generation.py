@@ -8,7 +8,6 @@ compiled convolutions may pass 100 %: with AMX they multiply parts of numbers, s
 "Difference": mean absolute difference to our float32 pictures, of 255.
 """
 
-import argparse
 import importlib
 import sys
 import tempfile
@@ -93,15 +92,8 @@ def measure(resolution, batch, args, folder):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--peer", metavar="DIR", help="checkout of stylegan2-ada-pytorch")
-    parser.add_argument("--peer-python", metavar="PYTHON", default=sys.executable, help="interpreter with PyTorch")
-    parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--worker", nargs="+", help=argparse.SUPPRESS)
-    args = parser.parse_args()
-    if args.worker:
-        kind, *rest = (int(x) if x.isdigit() else x for x in args.worker)
-        {"ours": ours, "theirs": theirs, "ceiling": workers.ceilings}[kind](*rest)
+    args = workers.parser(__doc__).parse_args()
+    if workers.worked(args, ours=ours, theirs=theirs, ceiling=workers.ceilings):
         return
     print("| pixels | batch | | s/image | share of the ceiling | × the peer | difference |")
     print("|---:|---:|---|---:|---:|---:|---:|")

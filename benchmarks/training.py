@@ -15,7 +15,6 @@ Counted are the convolutions and dense layers of one image forwards, g for the g
 "Share": of the largest sustained float32 rate of this machine, measured in turn.
 """
 
-import argparse
 import importlib
 import sys
 
@@ -126,17 +125,11 @@ def measure(resolution, args):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--peer", metavar="DIR", help="checkout of stylegan2-ada-pytorch")
-    parser.add_argument("--peer-python", metavar="PYTHON", default=sys.executable, help="interpreter with PyTorch")
-    parser.add_argument("--runs", type=int, default=5)
+    parser = workers.parser(__doc__)
     parser.add_argument("--resolutions", type=int, nargs="+", default=list(SETTINGS), choices=list(SETTINGS))
     parser.add_argument("--precisions", nargs="+", default=["float32", "bfloat16"])
-    parser.add_argument("--worker", nargs="+", help=argparse.SUPPRESS)
     args = parser.parse_args()
-    if args.worker:
-        kind, *rest = (int(x) if x.isdigit() else x for x in args.worker)
-        {"ours": ours, "theirs": theirs, "ceiling": workers.ceilings}[kind](*rest)
+    if workers.worked(args, ours=ours, theirs=theirs, ceiling=workers.ceilings):
         return
     kinds = " | ".join(f"{kind}, s" for kind in WEIGHTS)
     print(f"| pixels | batch | | {kinds} | step, s | share of the ceiling | × the peer | peak, GiB |")

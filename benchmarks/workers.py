@@ -1,5 +1,6 @@
 """Processes that wait between their turns, so that programs can be timed one after another on the same machine."""
 
+import argparse
 import os
 import resource
 import statistics
@@ -50,6 +51,24 @@ class Worker:
         peak = int(self.process.stdout.read())
         self.process.wait()
         return {name: statistics.median(times) for name, times in self.times.items()}, peak
+
+
+def parser(doc):
+    """Options of a program that measures beside the peer."""
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--peer", metavar="DIR", help="checkout of stylegan2-ada-pytorch")
+    parser.add_argument("--peer-python", metavar="PYTHON", default=sys.executable, help="interpreter with PyTorch")
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--worker", nargs="+", help=argparse.SUPPRESS)
+    return parser
+
+
+def worked(args, **functions):
+    """In a worker: calls what `Worker` was made for; returns False in the program itself."""
+    if args.worker:
+        kind, *rest = (int(x) if x.isdigit() else x for x in args.worker)
+        functions[kind](*rest)
+    return bool(args.worker)
 
 
 # What a machine can do at most: operations of each, 2 for a multiplication and an addition.
