@@ -26,6 +26,15 @@ class FlagsParser(_OneLine, argparse_flags.ArgumentParser):
     """absl's, for commands started by `app.run`; mistakes are one line and exit code 2."""
 
 
+def boolean(text):
+    """yes, true, t, y, 1 and their opposites, as the originals take them."""
+    if text.lower() in ("yes", "true", "t", "y", "1"):
+        return True
+    if text.lower() in ("no", "false", "f", "n", "0"):
+        return False
+    raise argparse.ArgumentTypeError(f"{text!r} is neither yes (1, true) nor no (0, false)")
+
+
 def run(function, *args, **kwargs):
     """Calls `function(*args, **kwargs)` for a command's `main`; use as `sys.exit(cli.run(main, arguments))`.
 

@@ -3,9 +3,9 @@
 import argparse
 import os
 
-from tf_stylegan import video, walks
+from tf_stylegan import cli, video, walks
 from tf_stylegan.errors import UserError
-from tf_stylegan.generator_options import add_drawing_options, boolean, finite, note, open_painter, output_folder, say
+from tf_stylegan.generator_options import add_drawing_options, finite, note, open_painter, output_folder, say
 from tf_stylegan.generator_pictures import add_styles, styles_of
 from tf_stylegan.latents import parse_keyframes, parse_seeds, parse_styles
 from tf_stylegan.pictures import check_memory
@@ -53,7 +53,13 @@ def add_commands(commands):
         "--interp-type", default="spherical", choices=list(walks.INTERPOLATIONS), help="(default: %(default)s)"
     )
     sights.add_argument(
-        "--interp-in-z", nargs="?", const=True, default=False, type=boolean, metavar="BOOL", help="in z instead of w"
+        "--interp-in-z",
+        nargs="?",
+        const=True,
+        default=False,
+        type=cli.boolean,
+        metavar="BOOL",
+        help="in z instead of w",
     )
     _add_ease(sights, "linear")
     sights.add_argument("--smooth", dest="ease", action="store_const", const="smooth", help="the same as --ease=smooth")

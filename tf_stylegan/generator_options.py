@@ -27,15 +27,6 @@ def finite(text):
     raise argparse.ArgumentTypeError(f"{text!r} is no finite number")
 
 
-def boolean(text):
-    """yes, true, t, y, 1 and their opposites, as the originals take them."""
-    if text.lower() in ("yes", "true", "t", "y", "1"):
-        return True
-    if text.lower() in ("no", "false", "f", "n", "0"):
-        return False
-    raise argparse.ArgumentTypeError(f"{text!r} is neither yes nor no")
-
-
 def add_drawing_options(parser, truncation_psi=None, noise_mode="seed", noise_help=""):
     """Options of everything that draws.
 

@@ -10,16 +10,6 @@ from tf_stylegan import cli
 from tf_stylegan.config import Options, check_options
 from tf_stylegan.errors import UserError
 
-
-def boolean(text):
-    """yes, true, t, y, 1 and their opposites, as the original takes them."""
-    if text.lower() in ("yes", "true", "t", "y", "1"):
-        return True
-    if text.lower() in ("no", "false", "f", "n", "0"):
-        return False
-    raise argparse.ArgumentTypeError(f"{text!r} is neither yes nor no")
-
-
 _HELP = {
     "data_dir": (str, "folder of data sets (required, unless a run is resumed)"),
     "dataset": (str, "data set in that folder (required, unless a run is resumed)"),
@@ -28,7 +18,7 @@ _HELP = {
     "num_gpus": (int, "number of GPUs, any"),
     "total_kimg": (float, "length of training, in thousands of images shown"),
     "gamma": (float, "R1 weight; default: the config's"),
-    "mirror_augment": (boolean, "mirror half of the images"),
+    "mirror_augment": (cli.boolean, "mirror half of the images"),
     "metrics": (str, "none is all there is"),
     "minibatch_size": (int, "images per step over all GPUs; default: the config's, 32"),
     "minibatch_gpu": (int, "images per GPU at a time, the rest by accumulation; default: the config's, 4"),
@@ -56,12 +46,12 @@ def parse_args(argv):
         kind, text = _HELP[field.name]
         if field.default not in (dataclasses.MISSING, None):
             text += f" (default: {field.default})"
-        kwargs = {"nargs": "?", "const": True} if kind is boolean else {}
+        kwargs = {"nargs": "?", "const": True} if kind is cli.boolean else {}
         parser.add_argument(
             f"--{field.name.replace('_', '-')}",
             type=kind,
             default=argparse.SUPPRESS,
-            metavar={boolean: "BOOL", str: "NAME", int: "N", float: "X"}[kind],
+            metavar={cli.boolean: "BOOL", str: "NAME", int: "N", float: "X"}[kind],
             help=text,
             **kwargs,
         )

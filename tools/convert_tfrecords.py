@@ -185,7 +185,9 @@ def _add_number(parser, name, default, text):
 
 def _add_flag(parser, name, default, text):
     """A yes or no as the original tool takes it, `--mirror=1`, or just `--mirror`."""
-    parser.add_argument(*_both(name), type=_bool, nargs="?", const=True, default=default, metavar="BOOL", help=text)
+    parser.add_argument(
+        *_both(name), type=cli.boolean, nargs="?", const=True, default=default, metavar="BOOL", help=text
+    )
 
 
 def _add_force(parser, text):
@@ -210,14 +212,6 @@ def _take_folders(arguments):
     if missing or given:
         what = f"{' and '.join(missing)} missing" if missing else f"what is {given[0]!r}?"
         raise UserError(f"{arguments['command']} takes {' and '.join(name.upper() for name in names)}: {what}")
-
-
-def _bool(text):
-    if text.lower() in ("1", "true", "t", "yes", "y"):
-        return True
-    if text.lower() in ("0", "false", "f", "no", "n"):
-        return False
-    raise argparse.ArgumentTypeError(f"{text!r} is neither yes (1, true) nor no (0, false)")
 
 
 def main(argv=None):

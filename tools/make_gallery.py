@@ -10,9 +10,10 @@ import subprocess
 import sys
 import tempfile
 
+import numpy as np
 import PIL.Image
 
-from tf_stylegan import cli, files
+from tf_stylegan import cli, files, images
 
 SHOWN_PIXELS = 96  # at least, the side of a picture
 
@@ -40,17 +41,6 @@ def enlarged(path, out, factor):
             frames[0].save(file, os.path.splitext(out)[1][1:], optimize=True, **more)
 
 
-def one_sheet(rows, out):
-    """One picture of rows of pictures."""
-    pictures = [[PIL.Image.open(path) for path in row] for row in rows]
-    width, height = pictures[0][0].size
-    sheet = PIL.Image.new(pictures[0][0].mode, (width * len(rows[0]), height * len(rows)))
-    for y, row in enumerate(pictures):
-        for x, picture in enumerate(row):
-            sheet.paste(picture, (x * width, y * height))
-    sheet.save(out)
-
-
 def make_gallery(network, folder):
     """Writes seeds.png, style-mixing.png, edit.png and lerp.webp into `folder`."""
     cli.load_tensorflow()
@@ -62,11 +52,11 @@ def make_gallery(network, folder):
     common = f"--network={network}"
     files.make_dir(folder)
     with tempfile.TemporaryDirectory() as work:
-        rows = []
+        pictures = []
         for number, chosen in enumerate(classes):
             draw(f"{work}/{number}", "generate-images", common, *chosen, "--seeds=0-9", "--truncation-psi=0.8")
-            rows.append([f"{work}/{number}/seed{seed:04d}.png" for seed in range(10)])
-        one_sheet(rows, f"{work}/seeds.png")
+            pictures += [np.atleast_3d(PIL.Image.open(f"{work}/{number}/seed{seed:04d}.png")) for seed in range(10)]
+        images.save_png(f"{work}/seeds.png", images.make_grid(pictures, columns=10))
         some = classes[8 % len(classes)]
         mix = "--row-seeds=0-2", "--col-seeds=10-17", "--col-styles=coarse", "--truncation-psi=1"
         draw(f"{work}/mix", "style-mixing-example", common, *some, *mix)
