@@ -7,6 +7,7 @@ from tf_stylegan.networks.registry import build_network
 
 SIZES = {"resolution": 16, "fmap_base": 64, "fmap_max": 8}
 SMALL = {**SIZES, "latent_size": 8, "dlatent_size": 8, "mapping_fmaps": 8, "mapping_layers": 2}
+CONVOLUTIONS = ("Conv2D", "TfStylegan>Conv2d")  # how the types of operations begin: TensorFlow's, the compiled ones
 
 
 def normal(*shape):

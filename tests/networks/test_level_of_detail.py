@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from helpers import assert_close
-from network_helpers import GROWING, draw, make_growing_d, make_growing_g, normal
+from network_helpers import CONVOLUTIONS, GROWING, draw, make_growing_d, make_growing_g, normal
 
 from tf_stylegan.errors import UserError
 from tf_stylegan.networks.growing import Lod
@@ -100,7 +100,7 @@ def test_a_fraction_of_zero_as_a_tensor_keeps_the_fading_layers_in_the_graph(kin
 
 def convolutions(function, shape):
     graph = tf.function(function).get_concrete_function(tf.TensorSpec(shape)).graph
-    return sum("Conv2D" in op.type for op in graph.get_operations())
+    return sum(op.type.startswith(CONVOLUTIONS) for op in graph.get_operations())
 
 
 @pytest.mark.parametrize("kind", GROWING)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from helpers import GOLDEN
-from network_helpers import draw, make_d, make_g, make_growing_d, make_growing_g, normal
+from network_helpers import CONVOLUTIONS, draw, make_d, make_g, make_growing_d, make_growing_g, normal
 
 import tf_stylegan
 from tf_stylegan.errors import UserError
@@ -31,7 +31,7 @@ def relative(actual, expected):
 def uses(function, *args):
     """Types in which the convolutions of a function's graph are computed."""
     graph = tf.function(function).get_concrete_function(*args).graph
-    return {op.outputs[0].dtype.name for op in graph.get_operations() if op.type.startswith("Conv2D")}
+    return {op.outputs[0].dtype.name for op in graph.get_operations() if op.type.startswith(CONVOLUTIONS)}
 
 
 @pytest.mark.parametrize("precision", HALVES)

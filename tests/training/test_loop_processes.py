@@ -144,7 +144,8 @@ def check_signals_save_and_say_how_to_go_on(story):
     for name in ("SIGTERM", "SIGINT"):
         lines = story[name].splitlines()
         assert any(line.startswith(f"{name}: finishing this step, then saving") for line in lines)
-        assert lines[-1].startswith(f"{name}: saved at 0.2 kimg; go on with --resume=broken/00000-stylegan2-noise")
+        # The later of the two stops at 0.244 or at the end of the tick, 0.28: it depends on how fast the machine is.
+        assert re.match(rf"{name}: saved at 0\.[23] kimg; go on with --resume=broken/00000-stylegan2-noise", lines[-1])
         assert "Traceback" not in story[name]
 
 
