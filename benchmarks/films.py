@@ -59,9 +59,9 @@ def main():
     parser.add_argument("--precision", default="float32")
     args = parser.parse_args()
 
-    from tf_stylegan import films, video, walks
-    from tf_stylegan.generate import Painter
     from tf_stylegan.legacy.networks import load_generator
+    from tf_stylegan.pictures import films, video, walks
+    from tf_stylegan.pictures.painter import Painter
 
     Gs = load_generator(args.network, args.precision) if args.network else None
     painter = Painter(Gs or random_generator(args.resolution, args.precision), 0.7, noise_mode=args.noise_mode)

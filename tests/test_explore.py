@@ -20,8 +20,8 @@ from tf_stylegan.errors import UserError
 from tf_stylegan.explore import __main__ as command
 from tf_stylegan.explore import address, drawing, markup, session
 from tf_stylegan.explore.settings import OWN_RANGE, Settings, seeds_of
-from tf_stylegan.generate import Painter, seed_inputs
 from tf_stylegan.networks.registry import build_network
+from tf_stylegan.pictures.painter import Painter, seed_inputs
 
 PICKLES = GOLDEN / "pickles"
 CONDITIONAL = "stylegan2-config-e-Gresnet-Dskip-cond.pkl"

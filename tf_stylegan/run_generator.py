@@ -5,7 +5,8 @@ import sys
 
 from absl import app
 
-from tf_stylegan import cli, generator_films, generator_latents, generator_pictures
+from tf_stylegan import cli
+from tf_stylegan.commands import films, latents, pictures
 
 _EPILOG = "Each command has its own --help. What can be drawn from seeds is the same picture in every command."
 
@@ -19,7 +20,7 @@ def parse_args(argv, prog="run_generator", network_options=("--network",)):
 
     Command.network_options = network_options
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Command)
-    for part in (generator_pictures, generator_films, generator_latents):
+    for part in (pictures, films, latents):
         part.add_commands(commands)
     return parser.parse_args(_joined(argv[1:]))
 

@@ -7,7 +7,6 @@ from network_helpers import draw, make_growing_d, make_growing_g, normal
 
 import tf_stylegan
 from tf_stylegan.errors import UserError
-from tf_stylegan.generate import seed_images
 from tf_stylegan.images import to_uint8
 from tf_stylegan.legacy import pickle_io
 from tf_stylegan.legacy.names import get_variables, set_variables
@@ -22,6 +21,7 @@ from tf_stylegan.networks.stylegan1 import (
     SynthesisStyleGAN1,
 )
 from tf_stylegan.networks.synthesis_stylegan_revised import SynthesisStyleGANRevised
+from tf_stylegan.pictures.painter import seed_images
 
 # file -> classes of G and D, their functions, those of G's parts
 KINDS = {

@@ -11,13 +11,13 @@ from network_helpers import make_d, make_g, randomise
 
 import tf_stylegan
 from tf_stylegan.errors import UserError
-from tf_stylegan.generate import seed_images
 from tf_stylegan.images import to_uint8
 from tf_stylegan.legacy import export, npz_io, pickle_io
 from tf_stylegan.legacy.names import get_variables
 from tf_stylegan.legacy.networks import network_from_record, record_from_network
 from tf_stylegan.networks.generator import Generator
 from tf_stylegan.networks.registry import build_network
+from tf_stylegan.pictures.painter import seed_images
 
 # file -> labels, architectures of G and D, layers of the mapping network
 FILES = {

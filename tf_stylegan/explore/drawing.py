@@ -9,12 +9,12 @@ import threading
 
 import numpy as np
 
-from tf_stylegan import directions, films, latents, walks
 from tf_stylegan.errors import UserError
 from tf_stylegan.explore import settings as controls
 from tf_stylegan.explore.settings import Settings
-from tf_stylegan.generate import Painter
-from tf_stylegan.sources import Source
+from tf_stylegan.pictures import directions, films, latents, walks
+from tf_stylegan.pictures.painter import Painter
+from tf_stylegan.pictures.sources import Source
 
 SLIDERS = 5  # directions of each group
 

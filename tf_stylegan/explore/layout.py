@@ -2,12 +2,12 @@
 
 import gradio as gr
 
-from tf_stylegan import walks
 from tf_stylegan.explore import markup
 from tf_stylegan.explore.session import enlargement
 from tf_stylegan.explore.settings import OWN_RANGE
-from tf_stylegan.generate import NOISE_MODES
-from tf_stylegan.latents import STYLE_NAMES
+from tf_stylegan.pictures import walks
+from tf_stylegan.pictures.latents import STYLE_NAMES
+from tf_stylegan.pictures.painter import NOISE_MODES
 
 # Of all events. Values come as they are: Gradio would refuse some with a traceback, settings.py says why in one line.
 QUIET = {"api_visibility": "private", "show_progress": "hidden", "preprocess": False}

@@ -17,7 +17,7 @@ import PIL.Image
 from tf_stylegan.errors import UserError
 from tf_stylegan.explore.drawing import Stopped
 from tf_stylegan.explore.settings import Settings
-from tf_stylegan.video import FilmWriter
+from tf_stylegan.pictures.video import FilmWriter
 
 MOST_KEPT = 64  # pictures of a walk
 _MOST_SESSIONS = 64  # a browser that vanished without a word is forgotten at last

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from network_helpers import make_g
 
-from tf_stylegan import directions, edits
 from tf_stylegan.errors import UserError
-from tf_stylegan.generate import Painter
-from tf_stylegan.sources import sources_of
+from tf_stylegan.pictures import directions, edits
+from tf_stylegan.pictures.painter import Painter
+from tf_stylegan.pictures.sources import sources_of
 
 ENDS = st.floats(-20, 20).map(lambda x: round(x, 2))
 

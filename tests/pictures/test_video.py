@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from film_helpers import assert_loops, read_film
 
-from tf_stylegan import video
 from tf_stylegan.errors import UserError
+from tf_stylegan.pictures import video
 
 FRAMES = 12
 
@@ -324,7 +324,8 @@ def test_two_channels(tmp_path):
 def test_signals(tmp_path, number, code):
     """A program in the middle of a film: the signal ends it, with nothing left and the right exit code."""
     program = (
-        "import signal, sys, time; import numpy as np; from tf_stylegan import cli, video\n"
+        "import signal, sys, time; import numpy as np\n"
+        "from tf_stylegan import cli; from tf_stylegan.pictures import video\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # shells ignore it for jobs with &
         "def film():\n"
         "    with video.FilmWriter(sys.argv[1], 30) as writer:\n"

@@ -17,8 +17,8 @@ from network_helpers import make_g
 
 import tf_stylegan
 from tf_stylegan import images, interpolation_videos, run_generator
-from tf_stylegan.generate import seed_inputs
 from tf_stylegan.legacy import networks
+from tf_stylegan.pictures.painter import seed_inputs
 
 PICKLES = GOLDEN / "pickles"
 CONFIG_F = str(PICKLES / "stylegan2-config-f.pkl")
@@ -374,7 +374,7 @@ SHORT = ["--duration-sec=0.2"]
     ],
 )
 def test_mistakes_are_one_line_and_leave_nothing(tmp_path, capsys, monkeypatch, make, command, arguments, message):
-    monkeypatch.setattr("tf_stylegan.generate.Painter._in_batches", None)  # nothing is drawn before
+    monkeypatch.setattr("tf_stylegan.pictures.painter.Painter._in_batches", None)  # nothing is drawn before
     if "1000 x 1000" in message:
         monkeypatch.setattr("os.sysconf", lambda name: 2**15)  # a machine of one GiB
     make(tmp_path)
@@ -444,7 +444,7 @@ def test_choices_and_missing_options(capsys):
 @pytest.mark.parametrize("error, code", [(KeyboardInterrupt, 130), (SystemExit(143), 143)])
 def test_an_interrupted_film_leaves_nothing(tmp_path, monkeypatch, error, code):
     """Also not the folder that was made for it; but a folder that was there, with what is in it."""
-    from tf_stylegan.generate import Painter
+    from tf_stylegan.pictures.painter import Painter
 
     drawn, draw = [], Painter._in_batches
 

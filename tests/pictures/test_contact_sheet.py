@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tf_stylegan.contact_sheet import ContactSheet
+from tf_stylegan.pictures.contact_sheet import ContactSheet
 
 
 def larger(picture, times):

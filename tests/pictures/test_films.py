@@ -7,10 +7,10 @@ import pytest
 from film_helpers import assert_loops
 from network_helpers import make_g, make_growing_g
 
-from tf_stylegan import films, generate, walks
 from tf_stylegan.errors import UserError
-from tf_stylegan.generate import Painter
-from tf_stylegan.sources import Source, sources_of
+from tf_stylegan.pictures import films, walks
+from tf_stylegan.pictures.painter import Painter, seed_images
+from tf_stylegan.pictures.sources import Source, sources_of
 
 MODES = ["seed", "const", "none"]
 
@@ -320,7 +320,7 @@ def test_walks_that_fit_into_no_memory(painters):
 
 
 def test_seed_images_is_the_same_thing(painters, G):
-    ((_, expected),) = generate.seed_images(G, [3], 0.7)
+    ((_, expected),) = seed_images(G, [3], 0.7)
     assert_same(seed_picture(painters("seed"), 3), expected)
 
 

@@ -3,12 +3,13 @@
 import argparse
 import os
 
-from tf_stylegan import cli, video, walks
+from tf_stylegan import cli
+from tf_stylegan.commands.options import add_drawing_options, finite, note, open_painter, output_folder, say
+from tf_stylegan.commands.pictures import add_styles, styles_of
 from tf_stylegan.errors import UserError
-from tf_stylegan.generator_options import add_drawing_options, finite, note, open_painter, output_folder, say
-from tf_stylegan.generator_pictures import add_styles, styles_of
-from tf_stylegan.latents import parse_keyframes, parse_seeds, parse_styles
-from tf_stylegan.pictures import check_memory
+from tf_stylegan.pictures import video, walks
+from tf_stylegan.pictures.latents import parse_keyframes, parse_seeds, parse_styles
+from tf_stylegan.pictures.sheets import check_memory
 
 SMOOTHING_SEC = 3.0  # of the walks, as in stylegan2-fun
 SHORT_SEC = 30.0  # films below this are smoothed less, in proportion: they would stand still otherwise
@@ -142,7 +143,7 @@ def lerp_video(args):
     if args.slowdown < 1 or args.slowdown & (args.slowdown - 1):
         raise UserError(f"--slowdown={args.slowdown} must be a power of two: 1, 2, 4, 8 …")
     painter = _open(args)
-    from tf_stylegan import films
+    from tf_stylegan.pictures import films
 
     film = films.lerp_film(
         painter, seeds, frames, _sigma(args), args.grid_w, args.grid_h, args.slowdown, args.free_walk
@@ -156,8 +157,8 @@ def style_mixing_video(args):
     if args.col_styles is not None:
         parse_styles(args.col_styles)
     painter = _open(args)
-    from tf_stylegan import films
-    from tf_stylegan.sources import sources_of
+    from tf_stylegan.pictures import films
+    from tf_stylegan.pictures.sources import sources_of
 
     styles = styles_of(args, painter)
     columns = sources_of(painter, list(dict.fromkeys(columns)))
@@ -172,8 +173,8 @@ def sightseeding(args):
         raise UserError(f"--interp-in-z goes from seed to seed, but {files[0]} holds w; leave one of the two out")
     steps = walks.frame_count(args.seed_sec, args.fps, "--seed-sec")
     painter = _open(args)
-    from tf_stylegan import films
-    from tf_stylegan.sources import sources_of
+    from tf_stylegan.pictures import films
+    from tf_stylegan.pictures.sources import sources_of
 
     if not painter.has_w and not args.interp_in_z:
         raise UserError("a ProGAN has no intermediate latents w to walk through; add --interp-in-z")
@@ -197,7 +198,7 @@ def circular_video(args):
     if abs(args.radius) > _MOST_RADIUS:
         raise UserError(f"--radius={args.radius:g} is too large; it can be up to {_MOST_RADIUS}")
     painter = _open(args)
-    from tf_stylegan import films
+    from tf_stylegan.pictures import films
 
     film = films.circular_film(painter, seeds[0], frames, args.grid_w, args.grid_h, args.radius)
     _record(args, film, f"{film.columns}x{film.rows}-circular")
@@ -212,8 +213,8 @@ def truncation_video(args):
     if args.truncation_psi is not None:
         raise UserError("truncation-video goes through --psi=FROM..TO; leave --truncation-psi out")
     painter = _open(args)
-    from tf_stylegan import films
-    from tf_stylegan.sources import sources_of
+    from tf_stylegan.pictures import films
+    from tf_stylegan.pictures.sources import sources_of
 
     sources = sources_of(painter, _counted_on(keyframes, args))
     film = films.truncation_film(
@@ -227,8 +228,8 @@ def noise_video(args):
     if not 1 <= args.turns <= 16:
         raise UserError(f"--turns={args.turns} must be from 1 to 16")
     painter = _open(args)
-    from tf_stylegan import films
-    from tf_stylegan.sources import sources_of
+    from tf_stylegan.pictures import films
+    from tf_stylegan.pictures.sources import sources_of
 
     sources = sources_of(painter, _counted_on(keyframes, args))
     film = films.noise_film(painter, sources, frames, args.grid_w, args.grid_h, args.turns)
@@ -237,7 +238,7 @@ def noise_video(args):
 
 def _counted_on(keyframes, args):
     """One seed and a grid's size: the seeds from it on, one a cell, as in lerp-video."""
-    from tf_stylegan.films import grid_of
+    from tf_stylegan.pictures.films import grid_of
 
     return grid_of(keyframes, args.grid_w, args.grid_h)[0] if isinstance(keyframes[0], int) else keyframes
 
@@ -262,7 +263,7 @@ def _open(args):
 
 
 def _record(args, film, name):
-    from tf_stylegan.films import record
+    from tf_stylegan.pictures.films import record
 
     width, height = film.size
     video.check_film(args.format, film.size, args.fps, args.bitrate)

@@ -11,11 +11,11 @@ import math
 import numpy as np
 from tqdm import tqdm
 
-from tf_stylegan import walks
 from tf_stylegan.errors import UserError
-from tf_stylegan.generate import seed_latents
-from tf_stylegan.pictures import Sheet, check_memory
-from tf_stylegan.sources import check_noise, noise_in_cells, noise_of, truncated
+from tf_stylegan.pictures import walks
+from tf_stylegan.pictures.painter import seed_latents
+from tf_stylegan.pictures.sheets import Sheet, check_memory
+from tf_stylegan.pictures.sources import check_noise, noise_in_cells, noise_of, truncated
 
 
 class Film:

@@ -9,10 +9,11 @@ import PIL.Image
 import pytest
 from helpers import GOLDEN
 
-from tf_stylegan import directions, edits, generate, run_generator
+from tf_stylegan import run_generator
 from tf_stylegan.errors import UserError
-from tf_stylegan.generate import Painter
 from tf_stylegan.legacy import networks
+from tf_stylegan.pictures import directions, edits
+from tf_stylegan.pictures.painter import Painter
 
 PICKLES = GOLDEN / "pickles"
 CONFIG_F = str(PICKLES / "stylegan2-config-f.pkl")
@@ -33,7 +34,7 @@ def networks_are_opened_and_traced_once():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(networks, "load_generator", load)
-        patch.setattr(generate, "Painter", painter)
+        patch.setattr("tf_stylegan.pictures.painter.Painter", painter)
         yield
 
 

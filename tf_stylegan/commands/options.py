@@ -84,8 +84,8 @@ def open_painter(args):
     if not os.fspath(network).endswith((".npz", ".keras")):
         pickle_io.read(network)  # a look at the file takes no time; TensorFlow, needed from here on, takes seconds
     cli.load_tensorflow()
-    from tf_stylegan.generate import Painter
     from tf_stylegan.legacy.networks import load_generator
+    from tf_stylegan.pictures.painter import Painter
 
     Gs = load_generator(network, args.precision)
     painter = Painter(Gs, args.truncation_psi, args.truncation_cutoff, args.noise_mode, args.class_index)

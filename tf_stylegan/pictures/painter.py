@@ -8,7 +8,6 @@ import tensorflow as tf
 
 from tf_stylegan import images
 from tf_stylegan.errors import UserError
-from tf_stylegan.latents import parse_seeds as parse_seeds
 from tf_stylegan.networks.generator import Generator
 
 NOISE_MODES = ("seed", "const", "random", "none")

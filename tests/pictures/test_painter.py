@@ -14,8 +14,9 @@ from helpers import GOLDEN, golden
 from network_helpers import GROWING, make_d, make_g, make_growing_g
 
 import tf_stylegan
-from tf_stylegan import generate, images, run_generator
+from tf_stylegan import images, run_generator
 from tf_stylegan.errors import UserError
+from tf_stylegan.pictures.painter import Painter, class_labels, seed_images, seed_inputs
 
 CONFIG_F = str(GOLDEN / "pickles" / "stylegan2-config-f.pkl")
 CONDITIONAL = str(GOLDEN / "pickles" / "stylegan2-config-e-Gresnet-Dskip-cond.pkl")
@@ -33,19 +34,19 @@ def read_png(path):
 
 def test_labels_of_a_class():
     G = make_g(label_size=3)
-    np.testing.assert_array_equal(generate.class_labels(G, 2, 2), [[0, 0, 1], [0, 0, 1]])
-    np.testing.assert_array_equal(generate.class_labels(G, 0, 1), [[1, 0, 0]])
-    np.testing.assert_array_equal(generate.class_labels(G, None, 2), np.zeros([2, 3]))
-    assert generate.class_labels(make_g(), None, 5).shape == (5, 0)
+    np.testing.assert_array_equal(class_labels(G, 2, 2), [[0, 0, 1], [0, 0, 1]])
+    np.testing.assert_array_equal(class_labels(G, 0, 1), [[1, 0, 0]])
+    np.testing.assert_array_equal(class_labels(G, None, 2), np.zeros([2, 3]))
+    assert class_labels(make_g(), None, 5).shape == (5, 0)
     for index in (-1, 3):
         with pytest.raises(UserError, match=f"--class={index} is out of range: 0 … 2"):
-            generate.class_labels(G, index, 1)
+            class_labels(G, index, 1)
     with pytest.raises(UserError, match="--class=0 is out of range: this network has no classes; leave the option out"):
-        generate.class_labels(make_g(), 0, 1)
+        class_labels(make_g(), 0, 1)
 
 
 def test_a_seed_draws_latents_then_every_noise_map():
-    latents, maps = generate.seed_inputs(make_g(), 7)
+    latents, maps = seed_inputs(make_g(), 7)
     rnd = np.random.RandomState(7)
     np.testing.assert_array_equal(latents, rnd.randn(1, 8).astype(np.float32))
     assert [noise.shape for noise in maps] == [(1, r, r, 1) for r in (4, 8, 8, 16, 16)]
@@ -58,10 +59,10 @@ def test_a_picture_does_not_depend_on_its_company():
     G = make_g(resolution=64)
     assert max((256 * 256 * 4) // 64**2, 16) > 16, "more than a batch"
     seeds = [3, 1, 4, *range(100, 120)]
-    drawn = dict(generate.seed_images(G, seeds))
+    drawn = dict(seed_images(G, seeds))
     assert list(drawn) == seeds
     for seed in (4, 119):
-        ((_, alone),) = generate.seed_images(G, [seed])
+        ((_, alone),) = seed_images(G, [seed])
         assert alone.dtype == np.uint8
         assert alone.shape == (64, 64, 3)
         assert np.abs(alone.astype(int) - drawn[seed]).max() <= 1
@@ -70,7 +71,7 @@ def test_a_picture_does_not_depend_on_its_company():
 
 def test_w_is_truncated_as_the_network_does_it():
     G = make_g(truncation_psi=0.6)
-    painter, latents = generate.Painter(G), np.random.RandomState(0).randn(5, 8)
+    painter, latents = Painter(G), np.random.RandomState(0).randn(5, 8)
     w = painter.dlatents(latents)
     assert w.dtype == np.float32
     np.testing.assert_allclose(w, G.mapping(latents.astype(np.float32)).numpy(), atol=1e-6)
@@ -84,7 +85,7 @@ def test_w_is_truncated_as_the_network_does_it():
 
 
 def test_one_graph_per_batch_size_whatever_else_changes():
-    painter = generate.Painter(make_g(), noise_mode="const")
+    painter = Painter(make_g(), noise_mode="const")
     for count, psi in itertools.product((3, 4, 20), (0.1, 0.7)):
         w = painter.variant(truncation_psi=psi).dlatents(np.random.RandomState(0).randn(count, 8))
         assert painter.variant(truncation_psi=psi).draw(w).shape == (count, 16, 16, 3)
@@ -99,7 +100,7 @@ def test_one_graph_per_batch_size_whatever_else_changes():
 
 def test_a_painter_of_any_network():
     for kind in GROWING:
-        painter = generate.Painter(make_growing_g(kind))
+        painter = Painter(make_growing_g(kind))
         assert painter.picture_shape == (16, 16, 3)
         latents, noise = painter.latents_of(4)
         assert painter.has_w == (noise is not None) == (kind != "progan")
@@ -122,14 +123,14 @@ def test_mistakes_show_when_a_painter_is_made():
         ({"truncation_psi": np.inf}, "truncation_psi must be a finite number"),
     ):
         with pytest.raises(UserError, match=problem):
-            generate.Painter(G, **options)
+            Painter(G, **options)
         with pytest.raises(UserError, match=problem):
-            generate.Painter(G).variant(**options)
+            Painter(G).variant(**options)
 
 
 @pytest.mark.parametrize("bad", [np.inf, np.nan])
 def test_latents_that_are_not_finite_are_not_drawn(bad):
-    painter = generate.Painter(make_g(), noise_mode="none")
+    painter = Painter(make_g(), noise_mode="none")
     w = np.zeros([3, painter.num_layers, painter.w_size], np.float32)
     w[2, 1, 0] = bad
     with pytest.raises(UserError, match="the latents are not finite: an option is too large"):
@@ -140,9 +141,9 @@ def test_latents_that_are_not_finite_are_not_drawn(bad):
 
 def test_classes_are_arguments_too():
     G = make_g(label_size=3)
-    painter, latents = generate.Painter(G, 1.0, noise_mode="none"), np.random.RandomState(0).randn(2, 8)
+    painter, latents = Painter(G, 1.0, noise_mode="none"), np.random.RandomState(0).randn(2, 8)
     for index in (None, 0, 2):
-        labels = generate.class_labels(G, index, 2)
+        labels = class_labels(G, index, 2)
         expected = G(latents.astype(np.float32), labels, truncation_psi=1.0, noise_mode="none").numpy()
         drawn = painter.variant(class_index=index).paint(latents)
         assert np.abs(drawn.astype(int) - images.to_uint8(expected)).max() <= 1
@@ -153,10 +154,10 @@ def test_noise_modes():
     G = make_g()
 
     def draw(mode):
-        ((_, picture),) = generate.seed_images(G, [1], noise_mode=mode)
+        ((_, picture),) = seed_images(G, [1], noise_mode=mode)
         return picture.astype(int)
 
-    latents, maps = generate.seed_inputs(G, 1)
+    latents, maps = seed_inputs(G, 1)
     for mode, given in (("seed", {"noise": maps}), ("const", {})):
         dlatents = G.truncate(G.mapping(latents))
         expected = images.to_uint8(G.synthesis(dlatents, noise_mode="const", **given))[0]
@@ -206,7 +207,7 @@ def test_as_a_program(tmp_path):
     done = subprocess.run([*program, *arguments], capture_output=True, text=True, cwd=GOLDEN.parent.parent)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [str(tmp_path / "a" / "seed0007.png")]
-    ((_, expected),) = generate.seed_images(tf_stylegan.load_networks(CONFIG_F)[2], [7])
+    ((_, expected),) = seed_images(tf_stylegan.load_networks(CONFIG_F)[2], [7])
     assert np.abs(read_png(tmp_path / "a" / "seed0007.png").astype(int) - expected).max() <= 1
 
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tf_stylegan import walks
 from tf_stylegan.errors import UserError
+from tf_stylegan.pictures import walks
 
 FRAMES = 90
 

@@ -6,11 +6,11 @@ import os
 
 from tqdm import tqdm
 
-from tf_stylegan import video, walks
+from tf_stylegan.commands.options import add_drawing_options, finite, open_painter, output_folder, say
 from tf_stylegan.errors import UserError
-from tf_stylegan.generator_options import add_drawing_options, finite, open_painter, output_folder, say
-from tf_stylegan.latents import parse_keyframes, parse_seeds, parse_styles
-from tf_stylegan.pictures import FORMATS, Sheet, check_picture, save_picture
+from tf_stylegan.pictures import video, walks
+from tf_stylegan.pictures.latents import parse_keyframes, parse_seeds, parse_styles
+from tf_stylegan.pictures.sheets import FORMATS, Sheet, check_picture, save_picture
 
 _SOURCES = "seeds, or files of latents (.npz, .npy), such as 4,9,photo.npz"
 _LAYERS = "numbers, ranges, coarse (0-3), middle (4-7), fine (from 8 on)"
@@ -129,10 +129,10 @@ def find_directions(args):
     if args.layers is not None:
         parse_styles(args.layers, None, "--layers")
     painter = open_painter(args)
-    from tf_stylegan import directions
-    from tf_stylegan.contact_sheet import ContactSheet
-    from tf_stylegan.edits import Edits, strip_strengths
-    from tf_stylegan.sources import sources_of
+    from tf_stylegan.pictures import directions
+    from tf_stylegan.pictures.contact_sheet import ContactSheet
+    from tf_stylegan.pictures.edits import Edits, strip_strengths
+    from tf_stylegan.pictures.sources import sources_of
 
     layers = None
     if args.layers is not None:
@@ -196,10 +196,10 @@ def edit_pictures(args):
     painter = open_painter(args)
     import numpy as np
 
-    from tf_stylegan import directions
-    from tf_stylegan.edits import Edits, save_dlatents, strip_strengths
-    from tf_stylegan.films import record
-    from tf_stylegan.sources import sources_of
+    from tf_stylegan.pictures import directions
+    from tf_stylegan.pictures.edits import Edits, save_dlatents, strip_strengths
+    from tf_stylegan.pictures.films import record
+    from tf_stylegan.pictures.sources import sources_of
 
     sources = sources_of(painter, keyframes)
     layers = None if args.layers is None else parse_styles(args.layers, painter.num_layers, "--layers")
@@ -238,7 +238,7 @@ def average_pictures(args):
     keyframes = _keyframes(args)
     _check_out(args.out)
     painter = open_painter(args)
-    from tf_stylegan.edits import average, save_dlatents
+    from tf_stylegan.pictures.edits import average, save_dlatents
 
     if painter.noise_mode == "seed":
         painter = painter.variant(noise_mode="const")  # the mean of many seeds has none of its own
@@ -261,8 +261,8 @@ def interpolate_pictures(args):
         raise UserError(f"--steps={args.steps} must be from 2, the two ends, to {_MOST_STEPS}")
     _check_out(args.out)
     painter = open_painter(args)
-    from tf_stylegan.edits import Path, save_dlatents
-    from tf_stylegan.sources import sources_of
+    from tf_stylegan.pictures.edits import Path, save_dlatents
+    from tf_stylegan.pictures.sources import sources_of
 
     sources = sources_of(painter, keyframes)
     path = Path(painter, sources, args.steps, args.interp_type)

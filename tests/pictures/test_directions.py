@@ -8,12 +8,12 @@ import tensorflow as tf
 from helpers import GOLDEN, assert_close
 from network_helpers import SMALL, make_g, make_growing_g, randomise
 
-from tf_stylegan import directions
 from tf_stylegan.errors import UserError
-from tf_stylegan.generate import Painter
 from tf_stylegan.legacy import pickle_io
 from tf_stylegan.legacy.networks import load_generator
 from tf_stylegan.networks.registry import build_network
+from tf_stylegan.pictures import directions
+from tf_stylegan.pictures.painter import Painter
 
 PICKLES = GOLDEN / "pickles"
 STYLEGAN2 = ("stylegan2-config-f", "stylegan2-config-d", "stylegan2-ada-cond", "torch-ada")

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from tf_stylegan import latents
 from tf_stylegan.errors import UserError
+from tf_stylegan.pictures import latents
 
 
 @pytest.mark.parametrize(

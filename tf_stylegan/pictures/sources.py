@@ -6,9 +6,9 @@ import os
 
 import numpy as np
 
-from tf_stylegan.generate import seed_latents
-from tf_stylegan.latents import read_dlatents
-from tf_stylegan.pictures import check_memory
+from tf_stylegan.pictures.latents import read_dlatents
+from tf_stylegan.pictures.painter import seed_latents
+from tf_stylegan.pictures.sheets import check_memory
 
 
 @dataclasses.dataclass

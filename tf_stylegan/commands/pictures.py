@@ -5,10 +5,10 @@ import os
 import numpy as np
 from tqdm import tqdm
 
+from tf_stylegan.commands.options import add_drawing_options, open_painter, output_folder, say
 from tf_stylegan.errors import UserError
-from tf_stylegan.generator_options import add_drawing_options, open_painter, output_folder, say
-from tf_stylegan.latents import parse_keyframes, parse_seeds, parse_styles
-from tf_stylegan.pictures import FORMATS, Sheet, check_picture, save_picture
+from tf_stylegan.pictures.latents import parse_keyframes, parse_seeds, parse_styles
+from tf_stylegan.pictures.sheets import FORMATS, Sheet, check_picture, save_picture
 
 DEFAULT_STYLES = "0-6"  # as far as the network has them
 
@@ -68,7 +68,7 @@ def generate_images(args):
         raise UserError("--truncation-psi is for seeds: --dlatents are drawn as they are; leave one of the two out")
     painter = open_painter(args)
     from tf_stylegan import images
-    from tf_stylegan.latents import read_dlatents
+    from tf_stylegan.pictures.latents import read_dlatents
 
     if args.dlatents:
         latents = read_dlatents(args.dlatents, painter.num_layers, painter.w_size)
@@ -101,7 +101,7 @@ def style_mixing_example(args):
     if args.col_styles is not None:
         parse_styles(args.col_styles)
     painter = open_painter(args)
-    from tf_stylegan.sources import noise_in_cells, noise_of, sources_of, truncated
+    from tf_stylegan.pictures.sources import noise_in_cells, noise_of, sources_of, truncated
 
     styles = styles_of(args, painter)
     rows, columns = (sources_of(painter, list(dict.fromkeys(sources))) for sources in (rows, columns))

@@ -6,9 +6,9 @@ import numpy as np
 
 from tf_stylegan.errors import UserError
 from tf_stylegan.files import atomic_write
-from tf_stylegan.films import Film, frames_at_once, grid_of
-from tf_stylegan.sources import noise_in_cells, noise_of, sources_of, truncated
-from tf_stylegan.walks import INTERPOLATIONS, noise_between
+from tf_stylegan.pictures.films import Film, frames_at_once, grid_of
+from tf_stylegan.pictures.sources import noise_in_cells, noise_of, sources_of, truncated
+from tf_stylegan.pictures.walks import INTERPOLATIONS, noise_between
 
 # What is left of a sum that should be 0 is 0 after this; nobody sees the rest.
 _DIGITS = 6
