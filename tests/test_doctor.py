@@ -30,7 +30,7 @@ def test_report(capsys, monkeypatch, asked):
     for what in ("Python", "TensorFlow", "Keras", "NumPy", "CPU", "GPU", "nvcc", "operations"):
         assert lines[what].strip()
     assert tf.__version__ in lines["TensorFlow"]
-    for op in ("upfirdn_2d", "fused_bias_act", "upfirdn_2d_act"):
+    for op in ("upfirdn_2d", "fused_bias_act", "upfirdn_2d_act", "conv2d"):
         used, _, words = lines[op].partition(" ")
         assert used == asked or asked == "auto"
         assert ("equals its reference" in words) == (used == "custom")

@@ -44,8 +44,10 @@ def build_ops(force):
     """Compiles what is not up to date; build.py reports."""
     from tf_stylegan.ops import build, loader
 
-    path, why = loader.find(build.folders(), build.TensorFlow.installed())
-    if path and not force:
+    gpu = loader.has_gpu()
+    path, why = loader.find(build.folders(), build.TensorFlow.installed(), gpu)
+    lacks_cuda = gpu and build.nvcc() and path and build.CUDA_SYMBOL not in path.read_bytes()
+    if path and not force and not lacks_cuda:
         print(f"Up to date: {why}")
         return
     build.build(build_folder())
@@ -99,6 +101,7 @@ def self_tests():
     import numpy as np
     import tensorflow as tf
 
+    from tf_stylegan.ops.conv import conv2d, conv_downsample_2d, modulated_conv2d
     from tf_stylegan.ops.fused_bias_act import ACTIVATIONS, fused_bias_act
     from tf_stylegan.ops.upfirdn_2d import setup_kernel, upfirdn_2d
     from tf_stylegan.ops.upfirdn_2d_act import upfirdn_2d_act
@@ -148,7 +151,21 @@ def self_tests():
             *(x, scale, noise, b),
         )
 
-    return {"upfirdn_2d": filters, "fused_bias_act": activations, "upfirdn_2d_act": fused}
+    w, thin, style, large = normal(3, 3, 48, 32), normal(3, 3, 48, 3), normal(2, 48), normal(2, 18, 16, 1)
+
+    def convolutions(impl):
+        found = [with_gradient(lambda *args, f=f: f(*args, impl=impl), x, w) for f in (conv2d, conv_downsample_2d)]
+        layers = ((w, noise, {}), (w, large, {"up": True, "resample_kernel": [1, 3, 3, 1]}), (thin, noise, {}))
+        for weight, maps, size in layers:
+
+            def layer(*args, maps=maps, size=size):
+                after = {"noise": maps, "noise_strength": 0.5, "act": "lrelu"}
+                return modulated_conv2d(*args, **size, **after, impl=impl)
+
+            found.append([layer(x, weight, style), *with_gradient(layer, x, weight, style)])
+        return [y for ys in found for y in ys]
+
+    return {"upfirdn_2d": filters, "fused_bias_act": activations, "upfirdn_2d_act": fused, "conv2d": convolutions}
 
 
 def examine(name, test):

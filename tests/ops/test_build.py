@@ -21,7 +21,7 @@ OBEDIENT = 'echo "$0 $@" >> {log}\nwhile [ $# -gt 0 ]; do [ "$1" = -o ] && echo 
 @pytest.fixture(autouse=True)
 def impl(monkeypatch):
     """Nothing of this depends on an implementation; nothing of the machine's settings counts."""
-    for name in ("CXX", "CUDA_HOME", "CUDA_PATH"):
+    for name in ("CXX", "CUDA_HOME", "CUDA_PATH", "NVCC_CCBIN"):
         monkeypatch.delenv(name, raising=False)
     for name in [name for name in os.environ if name.startswith("TF_STYLEGAN_")]:
         monkeypatch.delenv(name)
@@ -56,8 +56,9 @@ def test_no_compiler(tools, tmp_path, monkeypatch):
     path, said = run(tmp_path / "out")
     assert path is None
     assert said == f"No C++ compiler (CXX, g++, c++, clang++) was found; {build.INSTEAD}."
-    monkeypatch.setenv("CXX", "no-such-compiler -O3")
-    assert run(tmp_path / "out") == (None, said)
+    for mistaken in ("no-such-compiler -O3", "g++ '"):
+        monkeypatch.setenv("CXX", mistaken)
+        assert run(tmp_path / "out") == (None, said)
 
 
 def test_skipped(tools, tmp_path, monkeypatch):
@@ -97,7 +98,7 @@ def test_every_source_with_its_flags(tools, tmp_path, monkeypatch):
     assert len(bindings) == len(build.BINDINGS)
     for call in bindings:
         assert "-I/include --std=c++17" in call
-        assert 'TF_STYLEGAN_BUILT_FOR="TensorFlow 2.99.0, C++ ABI 1, sources ' in call
+        assert 'TF_STYLEGAN_BUILT_FOR="TensorFlow 2.99.0, C++ ABI 1, x86_64, sources ' in call
     assert "-l:libtensorflow_framework.so.2" in calls[-1]
     assert not list(path.parent.glob("*.tmp-*"))
 
@@ -178,6 +179,26 @@ def test_cuda_architectures_and_its_end(tools, tmp_path, monkeypatch):
     monkeypatch.setenv("TF_STYLEGAN_SKIP_CUDA", "1")
     assert "(CPU; " in run(tmp_path / "out")[1]
     assert ".cu" not in log.read_text()
+
+
+def test_the_compiler_that_was_named_is_nvccs_too(tools, tmp_path, monkeypatch):
+    log = tmp_path / "log"
+    toolkit(tools, tmp_path, OBEDIENT.format(log=log))
+    named = tools("g++-12", OBEDIENT.format(log=log))
+    monkeypatch.setenv("CXX", "g++-12 -g")
+    run(tmp_path / "out")
+    assert f"-ccbin {named}" in log.read_text()
+    log.unlink()
+    monkeypatch.setenv("NVCC_CCBIN", "/another")
+    run(tmp_path / "out")
+    assert "-ccbin" not in log.read_text()
+
+
+def test_an_nvcc_that_knows_no_architecture_leaves_the_cpu(tools, tmp_path):
+    tools("nvcc", "exit 0")
+    tools("g++", OBEDIENT.format(log=tmp_path / "log"))
+    path, said = run(tmp_path / "out")
+    assert path and "error: it lists no architectures" in said and "(CPU; " in said
 
 
 def test_a_failing_nvcc_leaves_the_cpu(tools, tmp_path):

@@ -93,6 +93,30 @@ def test_bfloat16(compiled, monkeypatch):
         assert_close(tf.cast(ours, tf.float32), tf.cast(theirs, tf.float32), 0.02)
 
 
+def test_what_compiled_convolutions_do_not_take_is_left_to_tensorflow(compiled):
+    x, style = normal(1, 8, 8, 4), normal(1, 4)
+    long = modulated_conv2d(x, normal(3, 3, 4, 4), style, up=True, resample_kernel=[1] * 18)
+    assert_close(
+        long, modulated_conv2d(x, normal(3, 3, 4, 4), style, up=True, resample_kernel=[1] * 18, impl="reference"), 2e-5
+    )
+    assert_close(conv2d(x, normal(17, 17, 4, 4)), conv2d(x, normal(17, 17, 4, 4), impl="reference"), 2e-5)
+
+
+@pytest.mark.parametrize("which", [conv2d, upsample_conv_2d, conv_downsample_2d])
+def test_an_argument_chooses(compiled, which):
+    x, w = normal(2, 8, 8, 4), normal(3, 3, 4, 4)
+    for impl in ("custom", "reference"):
+        found = graph_ops(lambda x, w, impl=impl: which(x, w, impl=impl), x, w)
+        assert any(name.startswith("TfStylegan>") for name in found) == (impl == "custom")
+
+
+def test_an_argument_chooses_for_whole_layers(compiled):
+    args = normal(2, 8, 8, 4), normal(3, 3, 4, 4), normal(2, 4)
+    for impl in ("custom", "reference"):
+        found = graph_ops(lambda *args, impl=impl: modulated_conv2d(*args, up=True, act="lrelu", impl=impl), *args)
+        assert any(name.startswith("TfStylegan>") for name in found) == (impl == "custom")
+
+
 def test_an_empty_batch(compiled):
     assert modulated_conv2d(tf.zeros([0, 8, 8, 16]), normal(3, 3, 16, 4), tf.zeros([0, 16]), up=True).shape == [
         0, 16, 16, 4,

@@ -62,9 +62,25 @@ def test_the_right_one_is_found_behind_wrong_ones(tmp_path):
 
 def test_without_sources_the_version_must_do(tmp_path, monkeypatch):
     monkeypatch.setattr(build, "sources", lambda: None)
-    for words, found in (("2.99.0, C++ ABI 1", True), ("2.99.0, C++ ABI 0", False), ("2.98.0, C++ ABI 1", False)):
-        (tmp_path / HERE.library).write_bytes(library_for(f"TensorFlow {words}, sources x"))
-        assert (loader.find([tmp_path], HERE)[0] is not None) == found
+    others = dataclasses.replace(HERE, abi=0), dataclasses.replace(HERE, version="2.98.0")
+    for words in (
+        HERE.built_for("x"),
+        *(other.built_for("x") for other in others),
+        HERE.built_for("x").replace("_", "-"),
+    ):
+        (tmp_path / HERE.library).write_bytes(library_for(words))
+        assert (loader.find([tmp_path], HERE)[0] is not None) == (words == HERE.built_for("x"))
+
+
+def test_one_with_cuda_goes_before_others_where_there_is_a_gpu(tmp_path, monkeypatch):
+    monkeypatch.setattr(build, "sources", lambda: None)
+    places = [tmp_path / name for name in "abc"]
+    for place, more in zip(places, (b"", build.CUDA_SYMBOL, build.CUDA_SYMBOL)):
+        place.mkdir()
+        (place / HERE.library).write_bytes(library_for(HERE.built_for("x")) + more)
+    assert loader.find(places, HERE)[0].parent == places[0]
+    assert loader.find(places, HERE, cuda=True)[0].parent == places[1]
+    assert loader.find(places[:1], HERE, cuda=True)[0].parent == places[0]
 
 
 def test_a_library_that_cannot_be_opened_is_said_once(tmp_path, monkeypatch):

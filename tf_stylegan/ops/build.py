@@ -48,6 +48,7 @@ BINDING_FLAGS = ["-O2", "-fPIC", "-fvisibility=hidden", "-w"]  # the standard an
 NVCC_FLAGS = ["-std=c++14", "-O3", "--compiler-options", "-fPIC,-fvisibility=hidden"]
 CUDA_ARCHS = ["70", "75", "80", "86", "89", "90"]  # those that nvcc knows are compiled, the last one as PTX too
 
+CUDA_SYMBOL = b"tf_stylegan_cuda_check"  # by which a library with CUDA kernels is known
 INSTEAD = "TensorFlow's own operations will be used instead"
 
 
@@ -78,7 +79,7 @@ class TensorFlow:
 
     def built_for(self, digest):
         """The words that a library carries and `loader` compares."""
-        return f"TensorFlow {self.version}, C++ ABI {self.abi}, sources {digest}"
+        return f"TensorFlow {self.version}, C++ ABI {self.abi}, {platform.machine()}, sources {digest}"
 
     @property
     def library(self):
@@ -121,7 +122,10 @@ def digest(folder):
 
 def compiler():
     """The C++ compiler as a list of words, or None: `CXX`, else g++, c++ or clang++ on PATH."""
-    words = shlex.split(os.environ.get("CXX", ""))
+    try:
+        words = shlex.split(os.environ.get("CXX", ""))
+    except ValueError:  # an open quote
+        return None
     if words:
         return words if shutil.which(words[0]) else None
     return next(([name] for name in ("g++", "c++", "clang++") if shutil.which(name)), None)
@@ -145,6 +149,8 @@ def cuda_archs(path):
     if asked:
         return asked
     known = re.findall(r"sm_(\d+)\b", _run([path, "--list-gpu-code"]))
+    if not known:
+        raise CompileError(f"  command: {path} --list-gpu-code\n  error: it lists no architectures")
     return [arch for arch in CUDA_ARCHS if arch in known] or known[-1:]
 
 
@@ -190,6 +196,11 @@ def _cuda_commands(path, folder, objects):
     archs = cuda_archs(path)
     codes = [f"-gencode=arch=compute_{arch},code=sm_{arch}" for arch in archs]
     codes.append(f"-gencode=arch=compute_{archs[-1]},code=compute_{archs[-1]}")
+    if os.environ.get("CXX") and not os.environ.get("NVCC_CCBIN"):
+        codes += [
+            "-ccbin",
+            shutil.which(compiler()[0]),
+        ]  # often set because nvcc takes no compiler as new as the default
     commands = []
     for name in CUDA_KERNELS:
         target = str(objects / f"{name}_cuda.o")
@@ -223,13 +234,10 @@ def _compile(commands):
 
 def _link(cxx, objects, flags, target):
     """Links beside the target and renames, so that a program never opens half a library."""
-    half = f"{target}.tmp-{os.getpid()}"
-    try:
+    with tempfile.TemporaryDirectory(dir=os.path.dirname(target), prefix=f"{os.path.basename(target)}.tmp-") as folder:
+        half = os.path.join(folder, "library")
         _run([*cxx, "-shared", "-o", half, *objects, *flags])
         os.replace(half, target)
-    finally:
-        if os.path.exists(half):
-            os.unlink(half)
 
 
 def compile_kernels(folder, cxx=None, cuda=None, report=print):
@@ -261,7 +269,7 @@ def compile_kernels(folder, cxx=None, cuda=None, report=print):
     _link(cxx, objects, flags, library)
     for old in folder.glob("compiled_kernels-*.so"):
         if old != library:
-            old.unlink()
+            old.unlink(missing_ok=True)
     return objects, flags, with_cuda, temporary
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_stylegan.ops import loader
+from tf_stylegan.ops.native_conv import MAX_TAPS
 
 _in_pieces = contextvars.ContextVar("in_pieces", default=False)
 _NOT_STORED = ("has_in_scale", "has_out_scale", "has_b", "has_noise")
@@ -28,25 +29,27 @@ def in_pieces():
         _in_pieces.reset(token)
 
 
-def usable(x, w):
-    """Whether `conv` takes these tensors: on a CPU, of a known size and a type it is the fastest for."""
-    return x.dtype == tf.float32 and _known(x, w)
+def usable(x, w, impl="auto"):
+    """Whether `conv` is to be used: on a CPU, for tensors of a known size and a type that it is the fastest for."""
+    return x.dtype == tf.float32 and _takes(x, w, impl)
 
 
-def fuses(x, w):
+def fuses(x, w, fir=None, impl="auto"):
     """Whether `styled_conv` is to be used."""
-    return x.dtype in (tf.float32, tf.bfloat16) and not _in_pieces.get() and _known(x, w)
+    few = fir is None or max(fir.shape) <= MAX_TAPS
+    return x.dtype in (tf.float32, tf.bfloat16) and few and not _in_pieces.get() and _takes(x, w, impl)
 
 
-def _known(x, w):
+def _takes(x, w, impl):
     x, w = tf.TensorShape(x.shape), tf.TensorShape(w.shape)
     return (
-        x.rank == w.rank == 4
+        loader.implementation(impl) == "custom"
+        and hasattr(loader.ops(), "tf_stylegan_conv2d")
+        and not loader.has_gpu()
+        and x.rank == w.rank == 4
         and x[1:].is_fully_defined()
         and w.is_fully_defined()
-        and loader.implementation() == "custom"
-        and hasattr(loader.ops(), "tf_stylegan_conv2d")
-        and not tf.config.list_physical_devices("GPU")
+        and max(w[:2]) <= MAX_TAPS
     )
 
 

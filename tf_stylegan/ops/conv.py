@@ -12,16 +12,20 @@ from tf_stylegan.ops.fused_bias_act import ACTIVATIONS, fused_bias_act
 from tf_stylegan.ops.upfirdn_2d import downsample_2d, setup_kernel, upfirdn_2d, upsample_2d
 
 
-def conv2d(x, w):
-    """Plain convolution, stride 1, size kept. x `[N, H, W, I]`, w `[k, k, I, O]` with odd k → `[N, H, W, O]`."""
-    if compiled_conv.usable(x, w):
+def conv2d(x, w, impl="auto"):
+    """Plain convolution, stride 1, size kept. x `[N, H, W, I]`, w `[k, k, I, O]` with odd k → `[N, H, W, O]`.
+
+    impl: here and below "auto", "custom" or "reference", see `ops.loader`. Convolutions are compiled for CPUs, float32
+    (fused layers: bfloat16 too), sizes known when a graph is traced, and up to 16 taps; all else is TensorFlow's.
+    """
+    if compiled_conv.usable(x, w, impl):
         return compiled_conv.conv(x, w, [w.shape[0] // 2, w.shape[1] // 2], x.shape[1:3])
     if x.shape[0] == 0:  # oneDNN gives an empty batch the shape of its input
         return tf.zeros([*x.shape[:3], w.shape[3]], x.dtype)
     return tf.nn.conv2d(x, w, strides=1, padding="SAME")
 
 
-def upsample_conv_2d(x, w, k=None, factor=2, gain=1.0):
+def upsample_conv_2d(x, w, k=None, factor=2, gain=1.0, impl="auto"):
     """Transposed convolution with stride `factor`, then the low-pass filter `k`, as one upsampling convolution.
 
     Args:
@@ -34,12 +38,12 @@ def upsample_conv_2d(x, w, k=None, factor=2, gain=1.0):
     """
     taps = w.shape[0]
     if taps == 1:  # one tap: filtering first touches I channels at most once more and skips a strided transpose
-        return conv2d(upsample_2d(x, k, factor, gain), w)
+        return conv2d(upsample_2d(x, k, factor, gain, impl=impl), w, impl)
     k, pad0, pad1 = _fir_after(taps, k, factor, gain)
-    if factor == 2 and compiled_conv.usable(x, w):
+    if factor == 2 and compiled_conv.usable(x, w, impl):
         full = [(size - 1) * factor + taps for size in x.shape[1:3]]
         y = compiled_conv.conv(x, w, [taps - 1, taps - 1], full, up=factor)
-        return upfirdn_2d(y, k, padx0=pad0, padx1=pad1, pady0=pad0, pady1=pad1)
+        return upfirdn_2d(y, k, padx0=pad0, padx1=pad1, pady0=pad0, pady1=pad1, impl=impl)
     size = tf.shape(x)
     out_size = [size[0], (size[1] - 1) * factor + taps, (size[2] - 1) * factor + taps, w.shape[3]]
     # TensorFlow's transposed convolution takes [kh, kw, O, I] and mirrors nothing: turn the kernel to get the
@@ -48,7 +52,7 @@ def upsample_conv_2d(x, w, k=None, factor=2, gain=1.0):
     y = tf.nn.conv2d_transpose(x, w, out_size, strides=factor, padding="VALID")
     if None not in x.shape[1:3]:
         y.set_shape([None, (x.shape[1] - 1) * factor + taps, (x.shape[2] - 1) * factor + taps, None])
-    return upfirdn_2d(y, k, padx0=pad0, padx1=pad1, pady0=pad0, pady1=pad1)
+    return upfirdn_2d(y, k, padx0=pad0, padx1=pad1, pady0=pad0, pady1=pad1, impl=impl)
 
 
 def _fir_after(taps, k, factor=2, gain=1.0):
@@ -58,19 +62,19 @@ def _fir_after(taps, k, factor=2, gain=1.0):
     return k, (p + 1) // 2 + factor - 1, p // 2 + 1
 
 
-def conv_downsample_2d(x, w, k=None, factor=2, gain=1.0):
+def conv_downsample_2d(x, w, k=None, factor=2, gain=1.0, impl="auto"):
     """Low-pass filter `k`, then convolution with stride `factor`.
 
     Args, as `upsample_conv_2d`. Returns `[N, H / factor, W / factor, O]`.
     """
     taps = w.shape[0]
     if taps == 1:  # one tap: only the pixels that are kept need filtering
-        return conv2d(downsample_2d(x, k, factor, gain), w)
+        return conv2d(downsample_2d(x, k, factor, gain, impl=impl), w, impl)
     k = setup_kernel([1] * factor if k is None else k, gain)
     p = k.shape[0] - factor + (taps - 1)
     pad0, pad1 = (p + 1) // 2, p // 2
-    y = upfirdn_2d(x, k, padx0=pad0, padx1=pad1, pady0=pad0, pady1=pad1)
-    if factor == 2 and compiled_conv.usable(y, w):
+    y = upfirdn_2d(x, k, padx0=pad0, padx1=pad1, pady0=pad0, pady1=pad1, impl=impl)
+    if factor == 2 and compiled_conv.usable(y, w, impl):
         return compiled_conv.conv(y, w, [0, 0], [(size - taps) // factor + 1 for size in y.shape[1:3]], down=factor)
     if x.shape[0] == 0:
         return tf.zeros([0, *((n - taps) // factor + 1 for n in y.shape[1:3]), w.shape[3]], x.dtype)
@@ -79,7 +83,7 @@ def conv_downsample_2d(x, w, k=None, factor=2, gain=1.0):
 
 def modulated_conv2d(
     x, w, style, up=False, down=False, demodulate=True, resample_kernel=None, noise=None, noise_strength=None, b=None,
-    act="linear", gain=None, clamp=None,
+    act="linear", gain=None, clamp=None, impl="auto",
 ):  # fmt: skip
     """Convolution whose input channels are scaled per sample, its output brought back to unit variance (section 2.2).
 
@@ -107,21 +111,21 @@ def modulated_conv2d(
         w = tf.cast(w, x.dtype)
         x = x * tf.cast(style, x.dtype)[:, None, None, :]
         if up:
-            x = upsample_conv_2d(x, w, k=resample_kernel)
+            x = upsample_conv_2d(x, w, k=resample_kernel, impl=impl)
         elif down:
-            x = conv_downsample_2d(x, w, k=resample_kernel)
+            x = conv_downsample_2d(x, w, k=resample_kernel, impl=impl)
         else:
-            x = conv2d(x, w)
+            x = conv2d(x, w, impl)
         return fused_bias_act(
-            x, b, act=act, gain=gain, clamp=clamp, scale=factor, noise=noise, noise_strength=strength
+            x, b, act=act, gain=gain, clamp=clamp, scale=factor, noise=noise, noise_strength=strength, impl=impl
         )  # fmt: skip
 
     taps = w.shape[0]
-    if down or (up and taps == 1) or act not in ("linear", "lrelu") or not compiled_conv.fuses(x, w):
+    k, pad0, _ = _fir_after(taps, resample_kernel) if up else (None, 0, 0)
+    if down or (up and taps == 1) or act not in ("linear", "lrelu") or not compiled_conv.fuses(x, w, k, impl):
         return pieces(x, w, style, factor, b, noise, noise_strength)
     shape = {"pad": [taps // 2, taps // 2], "out_size": x.shape[1:3]}
     if up:
-        k, pad0, _ = _fir_after(taps, resample_kernel)
         shape = {
             "pad": [taps - 1, taps - 1], "up": 2, "mid_size": [(size - 1) * 2 + taps for size in x.shape[1:3]],
             "fir": k, "fir_pad": [pad0, pad0], "out_size": [size * 2 for size in x.shape[1:3]],

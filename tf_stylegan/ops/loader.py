@@ -21,6 +21,7 @@ from tf_stylegan.ops import build
 CHOICES = ("auto", "custom", "reference")
 VARIABLE = "TF_STYLEGAN_OPS"
 HOW_TO_BUILD = "python -m tf_stylegan.doctor --build compiles them"
+HOW_TO_REBUILD = "python -m tf_stylegan.doctor --build --force compiles them"
 
 _portable = contextvars.ContextVar("portable", default=False)
 
@@ -53,9 +54,12 @@ def is_portable():
     return _portable.get()
 
 
-def find(places, tensorflow):
-    """(path or None, why) of the library for a `build.TensorFlow`: the first usable one in `places`."""
-    source, reasons = build.sources(), []
+def find(places, tensorflow, cuda=False):
+    """(path or None, why) of the library for a `build.TensorFlow`: the first usable one in `places`.
+
+    cuda: prefer one that has CUDA kernels.
+    """
+    source, found, reasons = build.sources(), [], []
     wanted = tensorflow.built_for(build.digest(source) if source else "")
     for place in places:
         path = place / tensorflow.library
@@ -63,11 +67,15 @@ def find(places, tensorflow):
             others = [f"{other} was made for another TensorFlow" for other in sorted(place.glob("compiled_ops-*.so"))]
             reasons += [f"{other} than this {tensorflow.version}: {HOW_TO_BUILD} anew" for other in others]
             continue
-        made_for = re.search(rb"TF_STYLEGAN_BUILT_FOR\{([^}]*)\}", path.read_bytes())
+        data = path.read_bytes()
+        made_for = re.search(rb"TF_STYLEGAN_BUILT_FOR\{([^}]*)\}", data)
         made_for = made_for[1].decode(errors="replace") if made_for else "nobody knows what"
         if made_for == wanted or (source is None and made_for.startswith(wanted)):
-            return path, f"{path} ({made_for})"
-        reasons.append(f"{path} was made for {made_for}, but this is {wanted}: {HOW_TO_BUILD} anew")
+            found.append((path, f"{path} ({made_for})", build.CUDA_SYMBOL in data))
+        else:
+            reasons.append(f"{path} was made for {made_for}, but this is {wanted}: {HOW_TO_BUILD} anew")
+    if found:
+        return max(found, key=lambda item: cuda and item[2])[:2]  # the first of several
     return None, [*reasons, f"no compiled operations in {' or '.join(map(str, places))}: {HOW_TO_BUILD}"][0]
 
 
@@ -75,7 +83,7 @@ def find(places, tensorflow):
 def library():
     """The `Library` of this process, opened when first asked for."""
     try:
-        path, why = find(build.folders(), build.TensorFlow.installed())
+        path, why = find(build.folders(), build.TensorFlow.installed(), has_gpu())
     except OSError as error:
         return Library(None, None, f"the compiled operations cannot be read: {error}", broken=True)
     if path is None:
@@ -84,12 +92,17 @@ def library():
         ops = tf.load_op_library(str(path))
     except (OSError, tf.errors.OpError) as error:
         first = str(error).splitlines()[0]
-        return Library(None, path, f"{path} cannot be opened: {first}: {HOW_TO_BUILD} anew", broken=True)
-    if tf.config.list_physical_devices("GPU"):
+        return Library(None, path, f"{path} cannot be opened: {first}: {HOW_TO_REBUILD} anew", broken=True)
+    if has_gpu():
         trouble = _cuda_trouble(path)
         if trouble:
             return Library(ops, path, f"{path} cannot use the GPU: {trouble}: {HOW_TO_BUILD} anew", broken=True)
     return Library(ops, path, why)
+
+
+def has_gpu():
+    """Whether TensorFlow may use a GPU here."""
+    return bool(tf.config.get_visible_devices("GPU"))
 
 
 def _cuda_trouble(path):

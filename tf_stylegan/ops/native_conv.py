@@ -10,6 +10,7 @@ import numpy as np
 
 from tf_stylegan.ops.native import ACTIVATIONS, ISAS, _fields
 
+MAX_TAPS = 16  # of a kernel or filter, along each side
 UNITS = {"auto": 0, "fma": 1, "dot": 2, "amx": 3}
 
 

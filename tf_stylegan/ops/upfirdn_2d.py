@@ -186,29 +186,29 @@ def setup_kernel(k, gain=1.0):
     return k * np.float32(gain / k.sum())
 
 
-def upsample_2d(x, k=None, factor=2, gain=1.0):
+def upsample_2d(x, k=None, factor=2, gain=1.0, impl="auto"):
     """Upsamples `[N, H, W, C]` by `factor`; `k` is the filter of the high resolution, None is nearest neighbour."""
     k = setup_kernel([1] * factor if k is None else k, gain * factor**2)
     p = k.shape[0] - factor
-    return _resample(x, k, (p + 1) // 2 + factor - 1, p // 2, up=factor)
+    return _resample(x, k, (p + 1) // 2 + factor - 1, p // 2, up=factor, impl=impl)
 
 
-def downsample_2d(x, k=None, factor=2, gain=1.0):
+def downsample_2d(x, k=None, factor=2, gain=1.0, impl="auto"):
     """Downsamples `[N, H, W, C]` by `factor`; `k` is the filter of the high resolution, None is the box mean."""
     k = setup_kernel([1] * factor if k is None else k, gain)
     p = k.shape[0] - factor
-    return _resample(x, k, (p + 1) // 2, p // 2, down=factor)
+    return _resample(x, k, (p + 1) // 2, p // 2, down=factor, impl=impl)
 
 
-def filter_2d(x, k, gain=1.0):
+def filter_2d(x, k, gain=1.0, impl="auto"):
     """Filters `[N, H, W, C]`, size unchanged."""
     k = setup_kernel(k, gain)
     p = k.shape[0] - 1
-    return _resample(x, k, (p + 1) // 2, p // 2)
+    return _resample(x, k, (p + 1) // 2, p // 2, impl=impl)
 
 
-def _resample(x, k, pad0, pad1, up=1, down=1):
+def _resample(x, k, pad0, pad1, up=1, down=1, impl="auto"):
     """`upfirdn_2d` with the same numbers along both axes."""
     return upfirdn_2d(
-        x, k, upx=up, upy=up, downx=down, downy=down, padx0=pad0, padx1=pad1, pady0=pad0, pady1=pad1
+        x, k, upx=up, upy=up, downx=down, downy=down, padx0=pad0, padx1=pad1, pady0=pad0, pady1=pad1, impl=impl
     )  # fmt: skip
