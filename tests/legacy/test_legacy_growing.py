@@ -24,6 +24,8 @@ from tf_stylegan.networks.synthesis_stylegan_revised import SynthesisStyleGANRev
 from tf_stylegan.pictures.painter import seed_images
 
 # file -> classes of G and D, their functions, those of G's parts
+pytestmark = pytest.mark.usefixtures("impl")  # TensorFlow's own operations, and the compiled ones
+
 KINDS = {
     "stylegan1": (
         (GeneratorStyleGAN1, DiscriminatorStyleGAN1, MappingStyleGAN1, SynthesisStyleGAN1),

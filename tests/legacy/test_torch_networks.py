@@ -14,6 +14,8 @@ from tf_stylegan.legacy import pickle_io
 from tf_stylegan.legacy.pickle_values import CorruptPickleError
 from tf_stylegan.legacy.torch_pickle import Module
 
+pytestmark = pytest.mark.usefixtures("impl")  # TensorFlow's own operations, and the compiled ones
+
 
 @pytest.mark.parametrize("path", FILES.values(), ids=FILES)
 def test_images_and_scores(path):

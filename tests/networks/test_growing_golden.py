@@ -13,6 +13,8 @@ from tf_stylegan.legacy.networks import load_networks
 from tf_stylegan.networks.growing import Lod
 from tf_stylegan.networks.registry import build_network
 
+pytestmark = pytest.mark.usefixtures("impl")  # TensorFlow's own operations, and the compiled ones
+
 TOLERANCE = 1e-4
 SECOND_ORDER = 1e-3
 GENERATORS = ("G_stylegan_revised", "G_style", "G_style_cond", "G_style_fused128", "G_style_fused_true")

@@ -11,6 +11,8 @@ from helpers import assert_close, golden, nchw_to_nhwc, nhwc_to_nchw
 from tf_stylegan.legacy.names import get_variables, set_variables
 from tf_stylegan.networks.registry import build_network
 
+pytestmark = pytest.mark.usefixtures("impl")  # TensorFlow's own operations, and the compiled ones
+
 TOLERANCE = 1e-4
 SECOND_ORDER = 1e-3
 KINDS = ("skip", "orig", "resnet", "cond")

@@ -15,6 +15,8 @@ from tf_stylegan.training.schedule import regularise
 from tf_stylegan.training.state import TrainState
 from tf_stylegan.training.step import TrainStep
 
+pytestmark = pytest.mark.usefixtures("impl")  # TensorFlow's own operations, and the compiled ones
+
 LOSSES = {
     "G_logistic_ns_pathreg": {"g_loss": "logistic_ns", "g_penalty": "path_length"},
     "G_logistic_ns": {"g_loss": "logistic_ns", "g_penalty": None},
