@@ -31,7 +31,7 @@ GALLERY_NETWORK ?= $(lastword $(sort $(wildcard results/*/network-snapshot-*.pkl
 help:
 	@echo 'make train    train on handwritten digits, into results/ (KIMG=$(KIMG) thousand images; TRAIN_FLAGS=... adds options)'
 	@echo 'make gallery  make the pictures of the README again (GALLERY_NETWORK=... names the network; else the newest in results/)'
-	@echo 'make test     lint, format check and all tests (TESTS=tests/ops picks some, without lint)'
+	@echo 'make test     lint, format check, make ops, all tests (TESTS=tests/ops picks some, without the rest)'
 	@echo 'make test-browser   the page of tf_stylegan.explore in a real Chromium (CHROMIUM=... names another one)'
 	@echo 'make lint     lint and format check only'
 	@echo 'make format   mend what lint and format can mend'
@@ -73,7 +73,8 @@ gallery: $(INSTALLED)
 ops: $(INSTALLED)
 	$(BIN)/python -m tf_stylegan.doctor --build
 
-test: $(if $(TESTS),,lint) $(INSTALLED)
+# With the compiled operations where there is a compiler, so that both implementations are tested.
+test: $(if $(TESTS),,lint ops) $(INSTALLED)
 	$(BIN)/python -m pytest $(PYTEST_FLAGS) $(TESTS)
 
 # Apart from `make test`: it needs a browser.
