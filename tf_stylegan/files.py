@@ -97,8 +97,12 @@ def locked(folder):
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except BlockingIOError as error:
             raise UserError(f"{folder} is in use by another process; wait for it to end, or stop it") from error
+        except OSError as error:
+            raise UserError(
+                f"{folder} cannot be locked: {error.strerror or error}; choose a folder elsewhere"
+            ) from error
         for name in os.listdir(folder):
             if re.search(r"\.tmp-\d+$", name):
                 with contextlib.suppress(OSError):

@@ -80,6 +80,8 @@ def parse_args(argv):
 
 def run(args):
     given = {field.name: getattr(args, field.name) for field in dataclasses.fields(Options) if field.name in args}
+    if given.get("dataset", "").strip("/"):
+        given["dataset"] = given["dataset"].rstrip("/")  # which the shell completes
     if args.resume == "":
         raise UserError("--resume= is empty: give a run, a checkpoint or a file of networks, or leave it out")
     missing = [name for name in ("data_dir", "dataset") if name not in given]

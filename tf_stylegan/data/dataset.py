@@ -87,7 +87,7 @@ def find_dataset(data_dir, name=None, resolution=None, max_images=None):
         UserError: for anything missing, ambiguous, damaged or in disagreement.
     """
     directory = os.fspath(data_dir) if name is None else os.path.join(data_dir, name)
-    title = os.path.basename(os.path.abspath(directory)) if name is None else name
+    title = os.path.basename(os.path.abspath(directory))
     if not os.path.isdir(data_dir):
         what = "is a file" if os.path.exists(data_dir) else "does not exist"
         raise UserError(f"data directory {data_dir} {what}; give the folder of the data sets as --data-dir")
