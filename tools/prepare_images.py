@@ -81,7 +81,11 @@ def build_parser():
         "hold the labels of the pictures that stay",
     )  # fmt: skip
     p.add_argument("--skip-bad", action="store_true", help="leave unreadable pictures out instead of stopping")
-    p.add_argument("--force", action="store_true", help="begin afresh in a folder that is not empty")
+    p.add_argument(
+        "--force", action="store_true",
+        help="begin afresh, beside what else is in DST: all that prepare has made there is replaced, once the new is "
+        "complete; other files stay, and one that is in the way is an error",
+    )  # fmt: skip
     _add_threads(p)
     return parser
 

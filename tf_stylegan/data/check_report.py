@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from tf_stylegan.data import check_text, image_files
 from tf_stylegan.data.parallel import num_cores
-from tf_stylegan.data.survey import printable
+from tf_stylegan.data.words import printable
 from tf_stylegan.files import atomic_write
 
 # A page of thousands of findings would not open: so many are shown with thumbnails (some 8 KB each), more by name.

@@ -3,7 +3,7 @@
 import collections
 import json
 
-from tf_stylegan.data.survey import printable
+from tf_stylegan.data.words import counted, printable
 from tf_stylegan.files import atomic_write, format_time
 
 _SHOWN = 10  # findings of a kind, files of a group
@@ -34,26 +34,22 @@ def to_text(result, show_all=False):
 def headline(result):
     """What was read: two lines."""
     num_bytes = sum(picture.num_bytes for picture in result.pictures)
-    line = f"{printable(result.folder)}: {_counted(result.num_pictures, 'picture')}, {format_bytes(num_bytes)}"
+    line = f"{printable(result.folder)}: {counted(result.num_pictures, 'picture')}, {format_bytes(num_bytes)}"
     if result.others:
         names = ", ".join(printable(path) for path in result.others[:3]) + (", …" if len(result.others) > 3 else "")
-        line += f", {_counted(len(result.others), 'other file')} ({names})"
+        line += f", {counted(len(result.others), 'other file')} ({names})"
     line += f"; read in {format_time(result.seconds)}"
     sizes = collections.Counter(picture.size for picture in result.pictures).most_common()
     texts = [f"{size[0]}x{size[1]} ({count:,})" for size, count in sizes[:3]]
-    more = [_counted(len(sizes) - 3, "other")] if len(sizes) > 3 else []
+    more = [counted(len(sizes) - 3, "other")] if len(sizes) > 3 else []
     return [line, f"sizes: {', '.join(texts + more)}"] if sizes else [line]
 
 
 def verdict(result):
     """The last line."""
     if result.num_must_fix:
-        return f"{result.num_must_fix:,} of {_counted(result.num_pictures, 'picture')} must be fixed"
+        return f"{result.num_must_fix:,} of {counted(result.num_pictures, 'picture')} must be fixed"
     return "nothing must be fixed" if result.problems else "nothing to complain about"
-
-
-def _counted(count, one):
-    return f"{count:,} {one}{'s' * (count != 1)}"
 
 
 def _line(finding, show_all):

@@ -10,9 +10,9 @@ from tqdm import tqdm
 
 from tf_stylegan.data import image_files, labels, parallel, png
 from tf_stylegan.data.image_folder import ImageFolder
-from tf_stylegan.data.labels import counted
 from tf_stylegan.data.levels import log2_resolution
 from tf_stylegan.data.tfrecord import RecordWriter, check_free, encode_image
+from tf_stylegan.data.words import counted, shorten
 from tf_stylegan.errors import UserError
 
 _SHUFFLE_SEED = 123  # of the original tool: the same images give the same records
@@ -98,7 +98,7 @@ def create_from_images(
     if converted:
         print("converted: " + ", ".join(f"{count} {note}" for note, count in sorted(converted.items())))
     if folder.damaged:
-        print(f"left out {counted(len(folder.damaged), 'damaged image')}: {labels.shorten(sorted(folder.damaged))}")
+        print(f"left out {counted(len(folder.damaged), 'damaged image')}: {shorten(sorted(folder.damaged))}")
     return len(kept)
 
 

@@ -6,7 +6,6 @@ import os
 
 import numpy as np
 
-from tf_stylegan.data.labels import counted, shorten
 from tf_stylegan.data.tfrecord import (
     FILE_NAME,
     LABELS_SUFFIX,
@@ -16,6 +15,7 @@ from tf_stylegan.data.tfrecord import (
     log2_resolution,
     read_record,
 )
+from tf_stylegan.data.words import counted, shorten
 from tf_stylegan.errors import UserError
 
 

@@ -5,8 +5,8 @@ import os
 from tqdm import tqdm
 
 from tf_stylegan.data import image_files
-from tf_stylegan.data.labels import counted, shorten
 from tf_stylegan.data.parallel import num_cores, ordered
+from tf_stylegan.data.words import counted, shorten
 from tf_stylegan.errors import UserError
 
 _MAX_LOOKS = 200  # images decoded to see which are damaged, before sizes are complained about

@@ -9,9 +9,10 @@ from tqdm import tqdm
 
 from tf_stylegan import images
 from tf_stylegan.data.dataset import find_dataset
-from tf_stylegan.data.labels import counted, is_one_hot, summary, to_plain
+from tf_stylegan.data.labels import is_one_hot, summary, to_plain
 from tf_stylegan.data.levels import log2_resolution
 from tf_stylegan.data.tfrecord import dataset_files, decode_record, index_images, read_record, record_at
+from tf_stylegan.data.words import counted
 from tf_stylegan.errors import UserError
 from tf_stylegan.files import atomic_write
 

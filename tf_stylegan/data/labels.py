@@ -7,9 +7,9 @@ import posixpath
 
 import numpy as np
 
+from tf_stylegan.data.words import counted, shorten
 from tf_stylegan.errors import UserError
 
-_MAX_SHOWN = 10
 _MAX_VALUES = 1 << 31  # one-hot labels live in memory: 8 GiB, far above any data set
 
 
@@ -145,19 +145,6 @@ def note_empty_classes(rows):
     if len(empty) > 1:
         return f"note: classes {shorten(empty)} have no images"
     return f"note: class {empty[0]} has no images" if empty else None
-
-
-def counted(count, one, many=None):
-    """ "1 image", "2 images"; `many` for plurals that are not made with an s."""
-    return f"{count} {one if count == 1 else many or one + 's'}"
-
-
-def shorten(names):
-    """The first ten names, and how many more there are."""
-    names = list(names)
-    more = f", and {len(names) - _MAX_SHOWN} more" if len(names) > _MAX_SHOWN else ""
-    shown = ", ".join(map(str, names[:_MAX_SHOWN])) + more
-    return shown.encode("utf-8", "backslashreplace").decode()  # a name may be bytes that no terminal takes
 
 
 def _read_json(stream):

@@ -14,10 +14,9 @@ from tf_stylegan.data import duplicates, image_files, resize, survey
 from tf_stylegan.data import labels as label_files
 from tf_stylegan.data.check import DISTANCE, SHARPNESS, check_options, keep_first
 from tf_stylegan.data.fingerprint import fingerprint, look_and_color
-from tf_stylegan.data.labels import counted
 from tf_stylegan.data.parallel import num_cores, ordered
 from tf_stylegan.data.prepared_folder import LABELS, PreparedFolder, Record, output_names
-from tf_stylegan.data.survey import printable
+from tf_stylegan.data.words import counted, printable
 from tf_stylegan.errors import UserError
 
 _COMPRESSION = 2  # of zlib's 9: at 1024x1024 five times quicker than the usual 6 for a quarter more bytes
@@ -58,7 +57,7 @@ def prepare(
         label_file: JSON or CSV, see `labels.from_file`; None for `source`/dataset.json if there is one. What it says
             of the pictures that stay is written to `target`/dataset.json.
         skip_bad: leave out pictures that cannot be read rather than stopping.
-        force: write into a folder that is not empty, see `PreparedFolder`.
+        force: begin afresh, see `PreparedFolder`.
         num_threads: None for all cores.
     Returns:
         number of pictures in `target`.
@@ -97,6 +96,7 @@ def prepare(
         fit = functools.partial(crops.fit, size=size, crop=crop, method=resize_filter, background=color)
         channels = 1 if all(image.is_grey for image in images) else 3
         with PreparedFolder(target, settings, force) as folder:
+            folder.check_places([*outputs.values(), LABELS] if table is not None else outputs.values())
             work = _Work(pool, source, folder, outputs, channels, color, fit)
             fresh = work.do(path for path in outputs if not work.is_done(path))
             folder.records = {path: folder.records[path] for path in outputs if work.is_done(path)}
@@ -253,7 +253,7 @@ def _bad(bad, num_pictures, source, num_done):
     return UserError(
         f"{len(bad)} of {counted(num_pictures, 'picture')} in {source} cannot be read; replace "
         f"{'it' if is_one else 'them'}, or leave {'it' if is_one else 'them'} out with --skip-bad, and run again"
-        f"{done}:" + "".join(f"\n  {path}: {reason}" for path, reason in sorted(bad.items()))
+        f"{done}:" + "".join(f"\n  {printable(path)}: {reason}" for path, reason in sorted(bad.items()))
     )
 
 

@@ -5,6 +5,7 @@ import os
 from tqdm import tqdm
 
 from tf_stylegan.data import image_files
+from tf_stylegan.data.words import counted
 from tf_stylegan.errors import UserError
 
 # Pictures that Pillow does not read, or of which it reads no more than a thumbnail.
@@ -13,11 +14,6 @@ _UNREAD = {
     **dict.fromkeys((".jxl", ".svg", ".xcf", ".exr", ".hdr", ".kra", ".clip", ".ai"), ""),
     **dict.fromkeys((".cr2", ".cr3", ".nef", ".nrw", ".arw", ".raf", ".orf", ".rw2", ".dng", ".pef", ".srw"), "raw"),
 }
-
-
-def printable(path):
-    """A path for the terminal and for web pages: nothing in it commands either, and it can always be encoded."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in path)
 
 
 def list_folder(folder):
@@ -101,5 +97,4 @@ def survey(pool, folder):
 
 def no_pictures(folder, files):
     """The message for a folder without any picture."""
-    count = f"{len(files)} {'file' if len(files) == 1 else 'files'}"
-    return f"no pictures in {folder} ({count}); give a folder of PNG, JPEG, … files"
+    return f"no pictures in {folder} ({counted(len(files), 'file')}); give a folder of PNG, JPEG, … files"

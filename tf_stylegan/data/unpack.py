@@ -19,10 +19,10 @@ from tf_stylegan.data import image_files, labels, png
 from tf_stylegan.data.dataset import find_dataset
 from tf_stylegan.data.image_folder import ImageFolder
 from tf_stylegan.data.inspect import read_images
-from tf_stylegan.data.labels import counted
 from tf_stylegan.data.parallel import num_threads, ordered
 from tf_stylegan.data.staging import new_folder
 from tf_stylegan.data.tfrecord import RecordWriter, check_free, dataset_files, encode_image
+from tf_stylegan.data.words import counted
 from tf_stylegan.errors import UserError
 
 _LABELS = "dataset.json"

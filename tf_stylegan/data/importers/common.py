@@ -6,10 +6,9 @@ import os
 import numpy as np
 from tqdm import tqdm
 
-from tf_stylegan.data import labels
 from tf_stylegan.data.convert import shuffled_order
-from tf_stylegan.data.labels import counted
 from tf_stylegan.data.tfrecord import RecordWriter
+from tf_stylegan.data.words import counted, shorten
 from tf_stylegan.errors import UserError
 from tf_stylegan.legacy.pickle_machine import Machine
 from tf_stylegan.legacy.pickle_names import NUMPY_NAMES
@@ -38,7 +37,7 @@ def check_files(folder, names, what, advice=""):
     """UserError that lists those of the files that are missing."""
     missing = [name for name in names if not os.path.isfile(os.path.join(folder, name))]
     if missing:
-        raise UserError(f"no {labels.shorten(missing)} in {folder}; give the folder of {what}{advice}")
+        raise UserError(f"no {shorten(missing)} in {folder}; give the folder of {what}{advice}")
 
 
 def check_array(array, shape, where):

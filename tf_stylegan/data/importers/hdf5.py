@@ -18,10 +18,10 @@ from tf_stylegan.data.dataset import find_dataset
 from tf_stylegan.data.image_folder import ImageFolder
 from tf_stylegan.data.importers.common import needs, tell
 from tf_stylegan.data.inspect import read_images
-from tf_stylegan.data.labels import counted, shorten
 from tf_stylegan.data.levels import log2_resolution, make_levels
 from tf_stylegan.data.parallel import num_threads, ordered
 from tf_stylegan.data.tfrecord import RecordWriter, check_free, encode_image
+from tf_stylegan.data.words import counted, shorten
 from tf_stylegan.errors import UserError
 
 _CHUNK_BYTES = 128  # at least, of the original: small images share a chunk

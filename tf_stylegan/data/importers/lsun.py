@@ -11,10 +11,10 @@ import PIL.ImageOps
 from tqdm import tqdm
 
 from tf_stylegan.data.importers.common import check_files, check_folder, needs, tell
-from tf_stylegan.data.labels import counted, shorten
 from tf_stylegan.data.levels import log2_resolution
 from tf_stylegan.data.parallel import num_threads, ordered
 from tf_stylegan.data.tfrecord import RecordWriter, check_free, encode_image
+from tf_stylegan.data.words import counted, shorten
 from tf_stylegan.errors import UserError
 
 _LANCZOS = PIL.Image.Resampling.LANCZOS
