@@ -9,10 +9,9 @@ import time
 import PIL.Image
 from tqdm import tqdm
 
-from tf_stylegan.data import duplicates, image_files, survey
+from tf_stylegan.data import duplicates, image_files, parallel, survey
 from tf_stylegan.data.fingerprint import Fingerprint, fingerprint
 from tf_stylegan.data.levels import log2_resolution
-from tf_stylegan.data.parallel import num_cores, ordered
 from tf_stylegan.errors import UserError
 
 MIN_SIZE = 4  # pixels; the smallest data set
@@ -135,8 +134,8 @@ def check(folder, size=None, min_size=MIN_SIZE, distance=DISTANCE, blur=SHARPNES
     start = time.monotonic()
     files, bad = survey.list_folder(folder)
     pictures, others = [], []
-    with concurrent.futures.ThreadPoolExecutor(num_threads or num_cores()) as pool:
-        results = ordered(pool, lambda path: (path, examine(folder, path)), files)
+    with concurrent.futures.ThreadPoolExecutor(parallel.num_threads(num_threads)) as pool:
+        results = parallel.ordered(pool, lambda path: (path, examine(folder, path)), files)
         for path, found in tqdm(results, "pictures", len(files), disable=None):
             if isinstance(found, Picture):
                 pictures.append(found)
@@ -160,8 +159,7 @@ def check_options(size, min_size, distance, blur, num_threads):
         raise UserError(f"--distance must be 0 to 32 bits, or off, got {distance}")
     if not 0 <= blur < float("inf"):
         raise UserError(f"--blur must be a number from 0, got {blur}")
-    if num_threads is not None and num_threads < 1:
-        raise UserError(f"--threads must be at least 1, got {num_threads}; leave it out for all cores")
+    parallel.num_threads(num_threads)
 
 
 def examine(folder, path):

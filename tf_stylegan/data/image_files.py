@@ -57,18 +57,24 @@ class DamagedImageError(UserError):
 
 
 def list_files(folder, on_error=None):
-    """All files below `folder`, as sorted paths relative to it with "/"; linked folders are followed, once each.
+    """All files below `folder`, as sorted paths relative to it with "/".
+
+    Linked folders are followed, wherever they lead, unless they lead back to a folder that they lie in.
 
     Args:
         on_error: called with the OSError of each folder that cannot be listed; None to pass over those.
     """
-    found, seen = [], set()
+    folder = os.fspath(folder)
+    found, ways = [], {folder: (os.path.realpath(folder),)}  # ways: folder -> where those that lead to it really are
     for parent, folders, names in os.walk(folder, onerror=on_error, followlinks=True):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        if (real := os.path.realpath(parent)) in seen:  # a link back up would never end
-            folders.clear()
-            continue
-        seen.add(real)
+        way, subfolders = ways.pop(parent), folders[:]
+        folders.clear()
+        for name in subfolders:
+            path = os.path.join(parent, name)
+            real = os.path.realpath(path) if os.path.islink(path) else os.path.join(way[-1], name)
+            if not name.startswith(".") and real not in way:
+                folders.append(name)
+                ways[path] = (*way, real)
         relative = os.path.relpath(parent, folder)
         found += [name if relative == "." else f"{relative}/{name}".replace(os.sep, "/") for name in names]
     return sorted(found)

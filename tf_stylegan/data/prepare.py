@@ -3,7 +3,6 @@
 import collections
 import concurrent.futures
 import functools
-import json
 import os
 import sys
 
@@ -15,10 +14,11 @@ from tf_stylegan.data import labels as label_files
 from tf_stylegan.data.check import DISTANCE, SHARPNESS, check_options, keep_first
 from tf_stylegan.data.fingerprint import fingerprint, look_and_color
 from tf_stylegan.data.parallel import num_cores, ordered
-from tf_stylegan.data.prepared_folder import LABELS, PreparedFolder, Record, output_names
-from tf_stylegan.data.words import counted, printable
+from tf_stylegan.data.prepared_folder import PreparedFolder, Record, output_names
+from tf_stylegan.data.words import counted, printable, say, shorten
 from tf_stylegan.errors import UserError
 
+MOST_ASPECT = 100  # longer side by shorter, with --crop=none
 _COMPRESSION = 2  # of zlib's 9: at 1024x1024 five times quicker than the usual 6 for a quarter more bytes
 
 
@@ -82,8 +82,10 @@ def prepare(
             if min(image.size) < min_size:
                 dropped[image.path] = "too small", f"{image.size[0]}x{image.size[1]}, less than {min_size}"
         images = [image for image in images if image.path not in dropped]
+        if crop == "none":
+            _check_shapes(images)
         outputs = output_names([image.path for image in images])
-        label_file = label_file or _own_labels(source)
+        label_file = label_file or label_files.of_folder(source)
         table = label_files.from_file(label_file, list(outputs), [*bad, *dropped]) if label_file else None
         settings = {
             "source": os.path.relpath(os.path.realpath(source), os.path.realpath(target)),
@@ -96,7 +98,7 @@ def prepare(
         fit = functools.partial(crops.fit, size=size, crop=crop, method=resize_filter, background=color)
         channels = 1 if all(image.is_grey for image in images) else 3
         with PreparedFolder(target, settings, force) as folder:
-            folder.check_places([*outputs.values(), LABELS] if table is not None else outputs.values())
+            folder.check_places([*outputs.values(), *[label_files.FILE] * (table is not None)])
             work = _Work(pool, source, folder, outputs, channels, color, fit)
             fresh = work.do(path for path in outputs if not work.is_done(path))
             folder.records = {path: folder.records[path] for path in outputs if work.is_done(path)}
@@ -113,14 +115,9 @@ def prepare(
                 raise UserError(f"no picture of {source} would be left; nothing was written to {target}")
             folder.publish(kept, {r.output: table[r.path] for r in kept} if table is not None else None)
             folder.write_log(_log(kept, dropped, bad, others))
-    print(f"{counted(len(kept), 'picture')} in {printable(target)}, {fresh:,} made by this run")
+    say(f"{counted(len(kept), 'picture')} in {target}, {fresh:,} made by this run")
     _print_summary(folder.log_file, kept, dropped, bad, others)
-    options = f" --labels={printable(os.path.join(target, LABELS))}" if table is not None else ""
-    if not options and all("/" in record.output for record in kept):
-        options = " [--class-folders]"
-    if not size or crop == "none":
-        options += " --crop --resize=N"
-    print(f"next: python tools/convert_tfrecords.py create_from_images datasets/NAME {printable(target)}{options}")
+    _print_next(target, kept, table is not None, is_square=bool(size) and crop != "none")
     return len(kept)
 
 
@@ -234,17 +231,15 @@ def _check_links(source, target, images):
             raise UserError(f"{os.path.join(source, folder)} is a link into {target}; choose another folder to write")
 
 
-def _own_labels(source):
-    """The folder's own dataset.json; None when there is none, or one that says that there are no labels."""
-    file = os.path.join(source, LABELS)
-    if not os.path.isfile(file):
-        return None
-    try:
-        with open(file, encoding="utf-8-sig") as stream:
-            content = json.load(stream)
-    except (OSError, ValueError, RecursionError):
-        return file  # for labels.from_file to say what is wrong with it
-    return None if isinstance(content, dict) and content.get("labels", 0) is None else file
+def _check_shapes(images):
+    """Raises UserError for pictures that keep their shape and are so long that they could not be held in memory."""
+    found = [image for image in images if max(image.size) > MOST_ASPECT * min(image.size)]
+    if found:
+        names = shorten(f"{image.path} {image.size[0]}x{image.size[1]}" for image in found)
+        raise UserError(
+            f"--crop=none: {counted(len(found), 'picture is', 'pictures are')} more than {MOST_ASPECT} times as long "
+            f"as wide ({names}); take them out, or choose another --crop"
+        )
 
 
 def _bad(bad, num_pictures, source, num_done):
@@ -268,12 +263,19 @@ def _log(kept, dropped, bad, others):
 def _print_summary(log_file, kept, dropped, bad, others):
     done = collections.Counter(note for record in kept for note in record.notes)
     if done:
-        print("done: " + ", ".join(f"{count:,} {note}" for note, count in sorted(done.items())))
+        say("done: " + ", ".join(f"{count:,} {note}" for note, count in sorted(done.items())))
     left_out = collections.Counter(kind for kind, _ in dropped.values())
     left_out.update(["unreadable"] * len(bad))
     if left_out:
         texts = (counted(n, kind) if "duplicate" in kind else f"{n} {kind}" for kind, n in sorted(left_out.items()))
-        print(f"left out: {', '.join(texts)}")
+        say(f"left out: {', '.join(texts)}")
     if others:
-        print(f"ignored {counted(len(others), 'file that is no picture', 'files that are no pictures')}")
-    print(f"what became of each file: {printable(log_file)}")
+        say(f"ignored {counted(len(others), 'file that is no picture', 'files that are no pictures')}")
+    say(f"what became of each file: {log_file}")
+
+
+def _print_next(target, kept, has_labels, is_square):
+    options = "" if is_square else " --crop --resize=N"
+    if not has_labels and all("/" in record.output for record in kept):
+        options = f" [--class-folders]{options}"
+    say(f"next: python tools/convert_tfrecords.py create_from_images datasets/NAME {target}{options}")

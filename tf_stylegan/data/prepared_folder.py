@@ -17,13 +17,13 @@ import json
 import os
 import shutil
 
+from tf_stylegan.data import labels as label_files
 from tf_stylegan.data.fingerprint import Fingerprint
 from tf_stylegan.data.words import shorten
 from tf_stylegan.errors import UserError
 from tf_stylegan.files import atomic_write, locked, make_dir, remove_empty
 
 _CORNER = ".prepare"
-LABELS = "dataset.json"
 _PNG_END = bytes.fromhex("0000000049454e44ae426082")  # the last chunk, which is always the same
 _MAX_NAME = 255  # bytes, of file systems
 _AGAIN = "run the same command again to go on"
@@ -224,7 +224,7 @@ class PreparedFolder:
         """Raises UserError when these cannot be written: a linked folder leads out, or other people's files lie there.
 
         Args:
-            names: those of pictures, and `LABELS` if there will be labels.
+            names: those of pictures, and `label_files.FILE` if there will be labels.
         """
         for folder in sorted({os.path.dirname(name) for name in names}):
             place = os.path.join(self.directory, folder)
@@ -243,7 +243,7 @@ class PreparedFolder:
         if not os.path.lexists(path) or self._is_ours(path, name):
             return True
         # Cut short when the machine went down, which no edited picture is.
-        return name in self._outputs and name != LABELS and os.path.isfile(path) and not _is_whole_png(path)
+        return name in self._outputs and name != label_files.FILE and os.path.isfile(path) and not _is_whole_png(path)
 
     def _is_ours(self, path, name):
         is_file = os.path.isfile(path) and not os.path.islink(path)
@@ -257,7 +257,7 @@ class PreparedFolder:
             labels: `{output: label}` to write as dataset.json, or None.
         """
         outputs = {record.output for record in kept}
-        names = outputs | {LABELS} if labels is not None else outputs
+        names = outputs | {label_files.FILE} if labels is not None else outputs
         self.check_places(names)
         folders = sorted({os.path.dirname(output) for output in outputs})
         self._remove(self._outputs.keys() - names)
@@ -270,8 +270,8 @@ class PreparedFolder:
                     os.replace(staged, os.path.join(self.directory, output))
             if labels is not None:
                 text = json.dumps({"labels": sorted(labels.items())}, indent=0)
-                self._write(json.dumps({"made": [[LABELS, len(text.encode())]]}))
-                with atomic_write(os.path.join(self.directory, LABELS), "w") as file:
+                self._write(json.dumps({"made": [[label_files.FILE, len(text.encode())]]}))
+                with atomic_write(os.path.join(self.directory, label_files.FILE), "w") as file:
                     file.write(text)
         except OSError as error:
             raise UserError(f"could not write {self.directory}: {error.strerror}; then {_AGAIN}") from error

@@ -5,6 +5,7 @@ import os
 from tqdm import tqdm
 
 from tf_stylegan.data import image_files
+from tf_stylegan.data.parallel import ordered
 from tf_stylegan.data.words import counted
 from tf_stylegan.errors import UserError
 
@@ -86,13 +87,18 @@ def survey(pool, folder):
         UserError: when there is no folder, or no picture in it.
     """
     files, bad = list_folder(folder)
-    found = tqdm(pool.map(lambda path: classify(folder, path), files), "headers", len(files), disable=None)
-    found = dict(zip(files, found))
-    bad.update((path, what) for path, what in found.items() if isinstance(what, str))
-    images = [what for what in found.values() if isinstance(what, image_files.ImageFile)]
+    images, others = [], []
+    found = ordered(pool, lambda path: (path, classify(folder, path)), files)
+    for path, what in tqdm(found, "headers", len(files), disable=None):
+        if isinstance(what, image_files.ImageFile):
+            images.append(what)
+        elif what is None:
+            others.append(path)
+        else:
+            bad[path] = what
     if not images and not bad:
         raise UserError(no_pictures(folder, files))
-    return images, bad, [path for path, what in found.items() if what is None]
+    return images, bad, others
 
 
 def no_pictures(folder, files):

@@ -122,7 +122,7 @@ def test_hdf5_from_images(folder):
     create_from_hdf5(str(folder.parent / "out"), str(path), shuffle=False)
     assert_holds(folder.parent / "out", images)
     (folder / "2.png").write_bytes(b"junk")
-    match = "1 of 4 images in .* is damaged; replace it; nothing was written"
+    match = "1 of 4 images in .* cannot be read; replace it; nothing was written"
     with pytest.raises(UserError, match=match):
         hdf5_from_images(str(folder.parent / "y.h5"), str(folder))
     PIL.Image.fromarray(images[0, :4]).save(folder / "2.png")

@@ -21,7 +21,7 @@ from tf_stylegan.data.inspect import read_images
 from tf_stylegan.data.levels import log2_resolution, make_levels
 from tf_stylegan.data.parallel import num_threads, ordered
 from tf_stylegan.data.tfrecord import RecordWriter, check_free, encode_image
-from tf_stylegan.data.words import counted, shorten
+from tf_stylegan.data.words import counted, say, shorten
 from tf_stylegan.errors import UserError
 
 _CHUNK_BYTES = 128  # at least, of the original: small images share a chunk
@@ -81,7 +81,7 @@ def convert_to_hdf5(hdf5_filename, tfrecord_dir, compress=False, force=False):
             writer.add(image)
         if info.label_size:
             writer.set_labels(info.load_labels())
-    print(f"{counted(info.num_images, 'image')} in {hdf5_filename}")
+    say(f"{counted(info.num_images, 'image')} in {hdf5_filename}")
     return info.num_images
 
 
@@ -98,7 +98,7 @@ def hdf5_from_images(hdf5_filename, image_dir, compress=False, force=False):
             everything = range(len(folder.images))
             for _, levels in folder.work_through(everything, lambda _, path: _levels(png.decode(path, channels)[0])):
                 writer.add(levels)
-    print(f"{counted(len(folder.images), 'image')} in {hdf5_filename}")
+    say(f"{counted(len(folder.images), 'image')} in {hdf5_filename}")
     return len(folder.images)
 
 
