@@ -226,9 +226,10 @@ def main(argv=None):
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     cli.load_tensorflow()
     # Late: TensorFlow reads the above, and --help need not wait for it.
-    from tf_stylegan.data import convert, inspect, unpack
+    from tf_stylegan.data import convert, image_files, inspect, unpack
     from tf_stylegan.data.importers import brecahad, celeba, cifar, hdf5, lsun, mnist, svhn
 
+    image_files.hush_pillow()
     functions = {
         "create_from_images": convert.create_from_images,
         "create_digits": convert.create_digits,

@@ -78,6 +78,9 @@ def create_from_images(
         own_labels = None if class_folders or label_file or ignore_labels else labels.of_folder(image_dir)
         unsaid = (labels.FILE,) if own_labels or ignore_labels else ()
         folder = ImageFolder(pool, image_dir, resize, crop, skip_bad, unsaid=unsaid)
+        if profiles := sum(image.has_profile for image in folder.images):
+            have = counted(profiles, "image has", "images have")
+            say(f"{have} a colour profile that is not applied; prepare_images.py prepare converts them")
         channels = channels or (1 if folder.is_grey else 3)
         order = shuffled_order(len(folder.images)) if shuffle else range(len(folder.images))
         table = _label_table(folder, order, class_folders, label_file, own_labels)

@@ -90,6 +90,10 @@ def find_dataset(data_dir, name=None, resolution=None, max_images=None):
     title = os.path.basename(os.path.abspath(directory)) if name is None else name
     if not os.path.isdir(data_dir):
         what = "is a file" if os.path.exists(data_dir) else "does not exist"
+        if name is None:
+            raise UserError(
+                f"{data_dir} {what}; give the folder of a data set, which holds <name>-r<log2>.tfrecords files"
+            )
         raise UserError(f"data directory {data_dir} {what}; give the folder of the data sets as --data-dir")
     if name is not None and (not name.strip() or not os.path.isdir(directory)):
         others = sorted(entry.name for entry in os.scandir(data_dir) if entry.is_dir())
@@ -174,7 +178,7 @@ def _load_labels(path):
         raise UserError(
             f"{path}: expected labels float32 [N, L], got {labels.dtype} {list(labels.shape)}; convert again"
         )
-    labels = labels.astype(np.float32)
+    labels = labels.astype(np.float32, copy=False)
     if not np.isfinite(labels).all():
         raise UserError(f"{path}: label {np.argwhere(~np.isfinite(labels))[0][0]} is not finite; convert again")
     return labels

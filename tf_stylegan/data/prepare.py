@@ -11,7 +11,7 @@ from tqdm import tqdm
 from tf_stylegan.data import crop as crops
 from tf_stylegan.data import duplicates, image_files, resize, survey
 from tf_stylegan.data import labels as label_files
-from tf_stylegan.data.check import DISTANCE, SHARPNESS, check_options, keep_first
+from tf_stylegan.data.check import DISTANCE, MIN_SIZE, SHARPNESS, check_options, keep_first
 from tf_stylegan.data.fingerprint import fingerprint, look_and_color
 from tf_stylegan.data.parallel import num_cores, ordered
 from tf_stylegan.data.prepared_folder import PreparedFolder, Record, output_names
@@ -32,7 +32,7 @@ def prepare(
     distance=DISTANCE,
     drop_blurred=False,
     blur=SHARPNESS,
-    min_size=1,
+    min_size=MIN_SIZE,
     background="white",
     label_file=None,
     skip_bad=False,
