@@ -6,6 +6,7 @@ import sys
 
 from tf_stylegan import cli
 from tf_stylegan.data import check, check_report, check_text, crop, image_files, prepare, resize
+from tf_stylegan.data.words import say
 from tf_stylegan.errors import UserError
 
 _EPILOG = """examples:
@@ -135,8 +136,8 @@ def main(argv=None):
     if json_file:
         check_text.write_json(json_file, result)
     if report:
-        check_report.write_report(report, result)
-        print(f"page: {report}")
+        check_report.write_report(report, result, arguments["num_threads"])
+        say(f"page: {report}")
     return 1 if result.num_must_fix else 0
 
 

@@ -1,8 +1,11 @@
 """Folders of images -> data sets: every kind of image, every kind of bad input; looking at data sets."""
 
+import concurrent.futures
 import os
 import re
 import sys
+import time
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -86,15 +89,8 @@ def test_image_modes(folder, capsys, mode):
 
 
 def test_16_bit_colour_is_counted(folder, capsys):
-    import struct
-    import zlib
-
-    def chunk(kind, data):
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    rows = b"".join(b"\0" + bytes([200, 1] * 3 * 8) for _ in range(8))  # Pillow writes no such file
-    png = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 8, 8, 16, 2, 0, 0, 0))
-    (folder / "deep.png").write_bytes(png + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+    pixels = np.full([8, 8, 3], 200 * 256 + 1, np.uint16)
+    (folder / "deep.png").write_bytes(zoo.deep_png(pixels))  # Pillow writes no such file
     assert (images_of(convert_folder(folder))[0] == 200).all()
     assert "converted: 1 16-bit" in capsys.readouterr().out
 
@@ -309,21 +305,31 @@ def test_does_not_overwrite(folder):
     assert convert_folder(folder, force=True).num_images == 1
 
 
-def test_memory_does_not_grow_with_the_number_of_images():
-    import concurrent.futures
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_memory_does_not_grow_with_the_number_of_images(folder, monkeypatch, shuffle):
+    """Of reading headers and of converting, few results wait at a time, also when writing is slower than decoding."""
+    alive, most = weakref.WeakSet(), []
 
-    running, most = set(), 0
+    class Pool(concurrent.futures.ThreadPoolExecutor):
+        def submit(self, *args, **kwargs):
+            future = super().submit(*args, **kwargs)
+            alive.add(future)
+            most.append(len(alive))
+            return future
 
-    def work(number):
-        running.add(number)
-        return number
+    add = tfrecord.RecordWriter.add_encoded
 
-    with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        for number in parallel.ordered(pool, work, range(200), 8):
-            most = max(most, len(running))
-            running.remove(number)
-            assert number == 199 or len(running) < 9
-    assert most <= 8
+    def slowly(*args):
+        time.sleep(0.001)
+        add(*args)
+
+    monkeypatch.setattr(convert.concurrent.futures, "ThreadPoolExecutor", Pool)
+    monkeypatch.setattr(tfrecord.RecordWriter, "add_encoded", slowly)
+    count = 20 * parallel.num_cores()
+    for number in range(count):
+        picture((4, 4), seed=number).save(folder / f"{number}.png")
+    assert convert_folder(folder, shuffle=shuffle).num_images == count
+    assert len(most) == 2 * count and max(most) <= 4 * parallel.num_cores() + 2
 
 
 # Digits, and looking at data sets

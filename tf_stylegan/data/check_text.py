@@ -24,7 +24,7 @@ def to_text(result, show_all=False):
             lines += [heading, ""]
         lines.append(f"  {problem.title}: {problem.count:,}")
         shown = problem.findings if show_all else problem.findings[:_SHOWN]
-        lines += [f"    {_line(finding, show_all)}" for finding in shown]
+        lines += [f"    {line(finding, None if show_all else _SHOWN)}" for finding in shown]
         if more := len(problem.findings) - len(shown):
             lines.append(f"    … and {more:,} more {'groups ' if problem.findings[0].others else ''}(--all lists them)")
         lines += [f"    -> {problem.advice}", ""]
@@ -52,11 +52,12 @@ def verdict(result):
     return "nothing must be fixed" if result.problems else "nothing to complain about"
 
 
-def _line(finding, show_all):
+def line(finding, max_others=None):
+    """One finding: a picture and what there is to say, and of a group so many of the others, None for all."""
     text = printable(finding.path)
     if finding.detail:
         text += f": {printable(finding.detail)}"
-    others = finding.others if show_all else finding.others[:_SHOWN]
+    others = finding.others[:max_others]
     if others:
         text += " ~ " if others[0][1] else " = "
         text += ", ".join(printable(path) + (f" ({what})" if what else "") for path, what in others)
