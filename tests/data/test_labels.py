@@ -10,6 +10,7 @@ import pytest
 from data.image_folders import class_folders, convert_folder, images_of, picture, refused
 
 from tf_stylegan.data import labels
+from tf_stylegan.data.tfrecord import RecordWriter
 from tf_stylegan.errors import UserError
 
 
@@ -177,6 +178,25 @@ def test_the_label_file_in_the_folder_is_used(folder, capsys):
     with pytest.raises(UserError, match=r"dataset.json: .*; --ignore-labels leaves the labels out$"):
         convert_folder(folder, force=True)
     refused(folder / "cat", "exclude each other", ignore_labels=True, class_folders=True)
+
+
+def test_labels_are_held_once(folder, monkeypatch):
+    """Of a million images with a thousand classes they are four gigabytes."""
+    for number in range(3):
+        picture((64, 64), seed=number).save(folder / f"{number}.png")
+    (folder / "dataset.json").write_text('{"0.png": 0, "1.png": 1, "2.png": 2}')
+    made, given = [], []
+    to_array, set_labels = labels.to_array, RecordWriter.set_labels
+    monkeypatch.setattr(labels, "to_array", lambda *args: made.append(to_array(*args)) or made[-1])
+    monkeypatch.setattr(RecordWriter, "set_labels", lambda self, table: given.append(table) or set_labels(self, table))
+    info = convert_folder(folder)
+    assert given[0] is made[0]
+    (folder / "1.png").write_bytes((folder / "1.png").read_bytes()[:3000])
+    classes = convert_folder(folder, skip_bad=True, force=True, shuffle=False).load_labels()
+    assert classes.tolist() == given[1].tolist() == [[1, 0, 0], [0, 0, 1]]
+    table = np.zeros([2, 3], np.float32)
+    monkeypatch.setattr(np, "load", lambda *args, **kwargs: table)
+    assert np.shares_memory(info.load_labels(), table)
 
 
 def test_label_file_missing_or_in_the_way(folder):

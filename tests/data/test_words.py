@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from data import image_folders, prepare_helpers
 from data import picture_zoo as zoo
 from data.image_folders import picture
 
@@ -20,6 +21,17 @@ def test_words(capsys):
     assert all(printable(name).isprintable() for name in zoo.NAMES)
     say("a\udcff\nb")
     assert capsys.readouterr().out == "a\\udcff\\nb\n"
+
+
+def test_every_name_in_a_list_of_errors_is_one_line(folder):
+    picture((8, 8)).save(folder / "a.png")
+    picture((8, 9)).save(folder / "odd\n.png")
+    expected = "  odd\\n.png: 8x9 (not square)"
+    assert image_folders.refused(folder, "1 of 2 images").split("\n")[1:] == [expected]
+    (folder / "odd\n.png").write_bytes(b"")
+    assert image_folders.refused(folder, "1 of 2 images").split("\n")[1:] == ["  odd\\n.png: an empty file"]
+    message = prepare_helpers.refused(folder, folder.parent / "squares", "1 of 2 pictures")
+    assert message.split("\n")[1:] == ["  odd\\n.png: an empty file"]
 
 
 def test_any_name_can_be_printed(folder):

@@ -100,34 +100,39 @@ def prepare(
         with PreparedFolder(target, settings, force) as folder:
             folder.check_places([*outputs.values(), *[label_files.FILE] * (table is not None)])
             work = _Work(pool, source, folder, outputs, channels, color, fit)
-            fresh = work.do(path for path in outputs if not work.is_done(path))
+            work.do(path for path in outputs if not work.is_done(path))
             folder.records = {path: folder.records[path] for path in outputs if work.is_done(path)}
             bad.update(work.bad)
             if bad and not skip_bad:
                 raise _bad(bad, num_pictures, source, len(folder.records))
             dropped.update(choose(list(folder.records.values()), drop_duplicates, distance, drop_blurred, blur))
-            kept = [record for path, record in folder.records.items() if path not in dropped]
-            # What an earlier run had dropped may be wanted now.
-            fresh += work.do(record.path for record in kept if not folder.is_there(record))
+            kept = _publish(folder, work, dropped, table)
             bad.update(work.bad)
-            kept = [folder.records[record.path] for record in kept if record.path not in bad]
-            if not kept:
-                raise UserError(f"no picture of {source} would be left; nothing was written to {target}")
-            folder.publish(kept, {r.output: table[r.path] for r in kept} if table is not None else None)
             folder.write_log(_log(kept, dropped, bad, others))
-    say(f"{counted(len(kept), 'picture')} in {target}, {fresh:,} made by this run")
-    _print_summary(folder.log_file, kept, dropped, bad, others)
+    _print_summary(target, folder.log_file, work.num_made, kept, dropped, bad, others)
     _print_next(target, kept, table is not None, is_square=bool(size) and crop != "none")
     return len(kept)
+
+
+def _publish(folder, work, dropped, table):
+    """Puts the pictures that are not dropped in place, with their labels; their records."""
+    kept = [record for path, record in folder.records.items() if path not in dropped]
+    work.do(record.path for record in kept if not folder.is_there(record))  # an earlier run had dropped it
+    kept = [folder.records[record.path] for record in kept if record.path not in work.bad]
+    if not kept:
+        raise UserError(f"no picture of {work.source} would be left; nothing was written to {folder.directory}")
+    folder.publish(kept, {record.output: table[record.path] for record in kept} if table is not None else None)
+    return kept
 
 
 class _Work:
     """Making the pictures: what of it is done, and doing the rest on all cores."""
 
     def __init__(self, pool, source, folder, outputs, channels, background, fit):
-        self._pool, self._source, self._folder, self._outputs = pool, source, folder, outputs
+        self.source = source
+        self._pool, self._folder, self._outputs = pool, folder, outputs
         self._channels, self._background, self._fit = channels, background, fit
-        self.bad = {}
+        self.bad, self.num_made = {}, 0
 
     def is_done(self, path):
         """Whether there is a record of this file as it is now, with the name and the channels it is to get."""
@@ -135,28 +140,27 @@ class _Work:
         if record is None or (record.output, record.channels) != (self._outputs[path], self._channels):
             return False
         try:
-            return (record.num_bytes, record.mtime_ns) == _state(os.path.join(self._source, path))
+            return (record.num_bytes, record.mtime_ns) == _state(os.path.join(self.source, path))
         except OSError:
             return False
 
     def do(self, paths):
-        """Makes these pictures; returns how many came out, notes the others in `bad`."""
-        paths, count = list(paths), 0
+        """Makes these pictures: counts those that came out in `num_made`, notes the others in `bad`."""
+        paths = list(paths)
         bar = tqdm(ordered(self._pool, self._make, paths), "pictures", len(paths), disable=None if paths else True)
         try:
             for path, result in bar:
                 if isinstance(result, Record):
                     self._folder.add(result)
-                    count += 1
+                    self.num_made += 1
                 else:
                     self.bad[path] = result
         except (KeyboardInterrupt, SystemExit):
             print("the same command goes on from here", file=sys.stderr)
             raise
-        return count
 
     def _make(self, path):
-        file, output = os.path.join(self._source, path), self._outputs[path]
+        file, output = os.path.join(self.source, path), self._outputs[path]
         try:
             num_bytes, mtime_ns = _state(file)
             image, notes = image_files.read(file, self._background, srgb=True)
@@ -260,7 +264,8 @@ def _log(kept, dropped, bad, others):
     return [tuple(map(printable, row)) for row in sorted(rows)]
 
 
-def _print_summary(log_file, kept, dropped, bad, others):
+def _print_summary(target, log_file, num_made, kept, dropped, bad, others):
+    say(f"{counted(len(kept), 'picture')} in {target}, {num_made:,} made by this run")
     done = collections.Counter(note for record in kept for note in record.notes)
     if done:
         say("done: " + ", ".join(f"{count:,} {note}" for note, count in sorted(done.items())))
