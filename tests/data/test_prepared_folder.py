@@ -80,7 +80,7 @@ def test_unreadable_pictures_are_listed_together_and_the_rest_is_kept(folder, ou
     fill(folder, 3)
     zoo.fill(folder, {name: entry for name, entry in zoo.broken().items() if name.startswith(("cut", "empty"))})
     message = refused(folder, out, "3 of 6 pictures in .* cannot be read", size=32)
-    assert "the 3 done are kept" in message and "--skip-bad" in message
+    assert "the 3 done are kept: run the same command again to go on" in message and "--skip-bad" in message
     for name in ("cut.jpg", "cut.png", "empty.jpg"):
         assert f"\n  {name}: " in message
     assert tree(out) == {} and check.survey.list_folder(out) == ([], {})
@@ -98,7 +98,7 @@ def test_an_interrupted_run_goes_on_and_ends_as_an_unbroken_one(folder, out, mon
         names = count_reads(patch, fail_at=5)
         with pytest.raises(KeyboardInterrupt):
             prepare.prepare(folder, out, **options)
-    assert len(names) == 5 and tree(out) == {} and "the same command goes on from here" in capsys.readouterr().err
+    assert len(names) == 5 and tree(out) == {} and "run the same command again to go on" in capsys.readouterr().err
     journal = out / ".prepare" / "journal.jsonl"
     assert len(journal.read_text().splitlines()) == 1 + 5
     with open(journal, "a") as file:  # as when the machine went down
@@ -135,7 +135,7 @@ def test_a_killed_run_goes_on(folder, out):
         time.sleep(0.01)
     process.send_signal(signal.SIGTERM)
     printed, errors = process.communicate(timeout=30)
-    assert (process.returncode, printed) == (143, "") and "the same command goes on from here" in errors
+    assert (process.returncode, printed) == (143, "") and "run the same command again to go on" in errors
     assert tree(out) == {} and 3 < journal.read_bytes().count(b"\n") < 9
     prepare.prepare(folder, out, size=32)
     prepare.prepare(folder, out.parent / "unbroken", size=32)
@@ -252,6 +252,19 @@ def test_a_first_run_that_makes_nothing_leaves_nothing(folder, out):
     fill(folder, 2)
     refused(folder, out, "would be left", min_size=9999)
     assert not out.exists()
+
+
+def test_a_forced_run_that_stopped_goes_on_without_force(folder, out, monkeypatch):
+    fill(folder, 3)
+    prepare.prepare(folder, out, size=32)
+    before = tree(out)
+    (folder / "bad.png").write_bytes(b"junk")
+    words = "the 3 done are kept: run the same command again, without --force, to go on"
+    refused(folder, out, words, size=64, force=True)
+    (folder / "bad.png").unlink()
+    names = count_reads(monkeypatch)
+    prepare.prepare(folder, out, size=64)
+    assert names == [] and set(tree(out)) == set(before) and tree(out) != before
 
 
 def test_names_of_earlier_runs_are_not_forgotten(folder, out):

@@ -218,10 +218,9 @@ def read(path, background, srgb=False):
 
 def _is_dark(image):
     """Whether a picture of 16 bits uses 12 of them at most: from a camera, say, that counts to 4095."""
-    pixels = np.asarray(image)
     if image.mode in _DEEP_MODES:
-        return pixels.max() < 4096
-    return pixels[..., :3].max() < 16  # what Pillow has left of them
+        return np.asarray(image).max() < 4096
+    return np.asarray(image.convert("RGB")).max() < 16  # what Pillow has left of them
 
 
 def _orientation(image):

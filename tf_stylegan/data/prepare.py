@@ -104,7 +104,7 @@ def prepare(
             folder.records = {path: folder.records[path] for path in outputs if work.is_done(path)}
             bad.update(work.bad)
             if bad and not skip_bad:
-                raise _bad(bad, num_pictures, source, len(folder.records))
+                raise _bad(bad, num_pictures, source, folder)
             dropped.update(choose(list(folder.records.values()), drop_duplicates, distance, drop_blurred, blur))
             kept = _publish(folder, work, dropped, table)
             bad.update(work.bad)
@@ -156,7 +156,7 @@ class _Work:
                 else:
                     self.bad[path] = result
         except (KeyboardInterrupt, SystemExit):
-            print("the same command goes on from here", file=sys.stderr)
+            print(self._folder.again, file=sys.stderr)
             raise
 
     def _make(self, path):
@@ -180,7 +180,7 @@ class _Work:
         except OSError as error:
             raise UserError(
                 f"could not write {output} in {self._folder.directory}: {error.strerror or error}; "
-                "then run the same command again to go on"
+                f"then {self._folder.again}"
             ) from error
         before, after = (path, num_bytes, mtime_ns, size, look, color), (output, output_bytes, self._channels)
         return path, Record(*before, *after, (*notes, *more), fingerprint(image))
@@ -246,13 +246,14 @@ def _check_shapes(images):
         )
 
 
-def _bad(bad, num_pictures, source, num_done):
+def _bad(bad, num_pictures, source, folder):
     is_one = len(bad) == 1
-    done = f"; the {num_done:,} done are kept for then" if num_done else ""
+    num_done = len(folder.records)
+    then = f"; the {num_done:,} done are kept: {folder.again}" if num_done else ", and run again"
     return UserError(
         f"{len(bad)} of {counted(num_pictures, 'picture')} in {source} cannot be read; replace "
-        f"{'it' if is_one else 'them'}, or leave {'it' if is_one else 'them'} out with --skip-bad, and run again"
-        f"{done}:" + "".join(f"\n  {printable(path)}: {reason}" for path, reason in sorted(bad.items()))
+        f"{'it' if is_one else 'them'}, or leave {'it' if is_one else 'them'} out with --skip-bad"
+        f"{then}:" + "".join(f"\n  {printable(path)}: {reason}" for path, reason in sorted(bad.items()))
     )
 
 

@@ -26,7 +26,6 @@ from tf_stylegan.files import atomic_write, locked, make_dir, remove_empty
 _CORNER = ".prepare"
 _PNG_END = bytes.fromhex("0000000049454e44ae426082")  # the last chunk, which is always the same
 _MAX_NAME = 255  # bytes, of file systems
-_AGAIN = "run the same command again to go on"
 
 
 def output_names(paths):
@@ -114,6 +113,7 @@ class PreparedFolder:
             stay, and none of them is overwritten.
     Attributes:
         records: `{path: Record}` of the pictures that an earlier run has done.
+        again: words that tell how to go on after a stop.
     Raises:
         UserError: when the folder holds other things, or what other settings made, and when it cannot be written.
     """
@@ -124,6 +124,7 @@ class PreparedFolder:
         self._corner = os.path.join(self.directory, _CORNER)
         self._journal_file = os.path.join(self._corner, "journal.jsonl")
         self._staged = os.path.join(self._corner, "pictures")
+        self.again = f"run the same command again{', without --force,' * force} to go on"
         self.log_file = os.path.join(directory, _CORNER, "log.csv")
         self.records = {}
         self._outputs = collections.defaultdict(set)  # name -> bytes, of all files that were ever made
@@ -211,7 +212,7 @@ class PreparedFolder:
         try:
             self._journal.write(line + "\n")
         except OSError as error:
-            raise UserError(f"could not write {self._journal_file}: {error.strerror}; then {_AGAIN}") from error
+            raise UserError(f"could not write {self._journal_file}: {error.strerror}; then {self.again}") from error
 
     def is_there(self, record):
         """Whether the picture of a record exists, whole, in its place or not yet there."""
@@ -274,7 +275,7 @@ class PreparedFolder:
                 with atomic_write(os.path.join(self.directory, label_files.FILE), "w") as file:
                     file.write(text)
         except OSError as error:
-            raise UserError(f"could not write {self.directory}: {error.strerror}; then {_AGAIN}") from error
+            raise UserError(f"could not write {self.directory}: {error.strerror}; then {self.again}") from error
         shutil.rmtree(self._staged, ignore_errors=True)
 
     def _remove(self, names):
