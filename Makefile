@@ -42,8 +42,8 @@ help:
 venv: $(INSTALLED)
 
 $(INSTALLED): setup.cfg setup.py
-	@command -v $(PYTHON) >/dev/null || { echo 'No $(PYTHON) here: install Python 3.10 or newer, or name one: make venv PYTHON=/path/to/python3'; exit 2; }
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo '$(PYTHON) is older than 3.10: name a newer one, as in make venv PYTHON=python3.11'; exit 2; }
+	@command -v $(PYTHON) >/dev/null || { echo 'No $(PYTHON) here: install Python 3.10 to 3.13, or name one: make venv PYTHON=/path/to/python3'; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' || { echo '$(PYTHON) is not one of Python 3.10 to 3.13, which TensorFlow 2.21 is made for: name one, as in make venv PYTHON=python3.11'; exit 2; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo '$(PYTHON) cannot make virtual environments: install python3-venv (Debian, Ubuntu: sudo apt install python3-venv), then run make again'; exit 2; }
 	@echo 'Installing into $(VENV): some 600 MB to fetch, 2.4 GB on disk; give it a few minutes.'
 	$(PYTHON) -m venv $(VENV)

@@ -96,6 +96,7 @@ class Options:
     network_snapshot_ticks: int = 10
     precision: str = "float32"
     seed: int = 1000
+    cond: bool = True
 
 
 @dataclasses.dataclass(frozen=True)

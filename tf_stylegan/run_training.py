@@ -37,6 +37,7 @@ _HELP = {
     "network_snapshot_ticks": (int, "ticks between network pickles"),
     "precision": (str, "of the features inside the networks: float32, bfloat16, or float16 with loss scaling"),
     "seed": (int, "of everything random"),
+    "cond": (cli.boolean, "train on the labels of the data set, if it has any"),
 }
 
 

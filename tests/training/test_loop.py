@@ -194,6 +194,19 @@ def test_every_level_of_detail_is_opened_before_a_run_begins(failing):
     assert not os.path.exists("results")
 
 
+def test_labels_are_used_unless_one_says_not_to(command):
+    make_dataset("data/labelled", label_size=3)
+    flags = [*(flag for flag in FLAGS if not flag.startswith("--dataset")), "--dataset=labelled"]
+    for more, size in (((), 3), (("--cond=false",), 0)):
+        code, printed, _ = command(*flags, *more, "--total-kimg=0.024")
+        assert code == 0 and ("labels of 3 numbers: conditional" in printed) == bool(size)
+        (run_dir,) = glob.glob("results/*labelled*")
+        with open(os.path.join(run_dir, "training_options.json")) as file:
+            assert json.load(file)["G_kwargs"]["label_size"] == size
+        assert command(f"--resume={run_dir}", "--total-kimg=0.032")[0] == 0
+        shutil.rmtree(run_dir)
+
+
 def test_a_slash_behind_the_data_set_is_the_shells(command):
     flags = [flag for flag in FLAGS if not flag.startswith("--dataset")]
     assert command(*flags, "--dataset=noise/", "--total-kimg=0.024")[0] == 0
@@ -323,7 +336,7 @@ def test_a_damaged_record_is_named_when_it_is_read(command, failing):
     for record in range(1, 24):
         data[record * size + size // 2] ^= 4  # pixels, of which the index knows nothing
     Path(path).write_bytes(data)
-    where = re.compile(rf"{path}: the record at byte \d+ is damaged")
+    where = re.compile(rf"{path}: record \d+ at byte \d+ is damaged")
     assert where.search(failing("--resume=latest", "--total-kimg=1")), "in training"
     assert steps_taken() == [4]
     assert where.search(failing(*FLAGS)), "in the first sheet"

@@ -56,6 +56,8 @@ def train(options, given=None, resume=None, dry_run=False, resume_kimg=None, res
     # Before the data set is looked at, which takes TensorFlow's devices as they are; a dry run needs none.
     strategy, devices = (None, None) if dry_run else make_strategy(options.num_gpus)
     info = find_dataset(options.data_dir, options.dataset, options.resolution, options.max_images)
+    if not options.cond:
+        info = dataclasses.replace(info, labels_path=None, label_size=0)
     if file:
         config = file.configure(options, given, info, resume_kimg, resume_partial)
     else:
@@ -88,7 +90,8 @@ def _session(config, strategy, state, pipeline, run_dir, lines, resume, checkpoi
     log = files.Log(os.path.join(run_dir, "log.txt"))
     try:
         info = pipeline.info
-        log(f"{files.timestamp()} {run_dir}: {config.options.config} on {info.name}, {info.num_images} images")
+        cond = f", labels of {info.label_size} numbers: conditional" if info.label_size else ""
+        log(f"{files.timestamp()} {run_dir}: {config.options.config} on {info.name}, {info.num_images} images{cond}")
         for line in (*lines, *(f"Note: {note}." for note in config.notes)):
             log(line)
         if resume:
