@@ -1,6 +1,9 @@
 """fused_bias_act's kernels against the definition: activations, modes, sums, types, layouts and wrong arguments."""
 
 import ctypes
+import os
+import subprocess
+import sys
 
 import kernel_helpers
 import numpy as np
@@ -152,3 +155,20 @@ def test_sizes_are_checked(kernels):
         assert kernels.lib.tf_stylegan_fused_bias_act_cpu(ctypes.byref(FusedBiasAct(**legal)), None) == 0
         code = kernels.lib.tf_stylegan_fused_bias_act_cpu(ctypes.byref(FusedBiasAct(**legal | fields)), None)
         assert message in kernels.lib.tf_stylegan_error(code).decode(), fields
+
+
+@pytest.mark.parametrize("limit", [*SETS, "", "avx9"])
+def test_the_environment_bounds_the_instruction_set(kernels, limit):
+    """A process of its own: it is read once. The convolutions' units for bfloat16 go with it."""
+    program = (
+        "import sys; from tf_stylegan.ops.native import Kernels; kernels = Kernels(sys.argv[1]);"
+        "print(kernels.best_isa(), kernels.lib.tf_stylegan_conv2d_unit(1, 0))"
+    )
+    command = [sys.executable, "-c", program, kernels.lib._name]
+    done = subprocess.run(command, env=os.environ | {"TF_STYLEGAN_MAX_ISA": limit}, capture_output=True, text=True)
+    isa, unit = done.stdout.split()
+    if limit in SETS:
+        assert isa == min(limit, kernels.best_isa(), key=lambda name: ISAS[name])
+        assert unit == "1", "multiply-add"
+    else:
+        assert (isa, unit) == (kernels.best_isa(), str(kernels.lib.tf_stylegan_conv2d_unit(1, 0)))
