@@ -132,7 +132,7 @@ class Conv2dOp : public ConvOp<tf_stylegan_conv2d> {
     OP_REQUIRES(context, static_cast<int64_t>(fir_.size()) == int64_t{p.fir_h} * p.fir_w,
                 InvalidArgument("Conv2d: fir has ", fir_.size(), " numbers, not ", p.fir_h, " x ", p.fir_w));
     p.alpha = alpha, p.gain = gain, p.clamp = clamp;
-    p.act = alpha == 1 ? TF_STYLEGAN_LINEAR : TF_STYLEGAN_LRELU;
+    p.act = alpha == 1 ? TF_STYLEGAN_LINEAR : alpha == 0 ? TF_STYLEGAN_RELU : TF_STYLEGAN_LRELU;
     p.fir = fir_.empty() ? nullptr : fir_.data();
   }
 
