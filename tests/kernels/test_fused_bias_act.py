@@ -114,6 +114,27 @@ def test_clamped_results_are_recognised(kernels, dtype):
     np.testing.assert_array_equal(kernel_helpers.value(dx, dtype), [[1, 1, 0, 0, 0]])
 
 
+def test_every_float16_number(kernels, isa):
+    """Read and written: all but what is no number come out as they went in, subnormal ones on any thread."""
+    x = np.arange(1 << 16, dtype=np.uint16).view(np.float16).reshape(1, -1)
+    y, total = kernels.fused_bias_act(x, "linear", ("rows",), isa=isa)
+    np.testing.assert_array_equal(y, x)
+    np.testing.assert_array_equal(total, np.float32(x[0]))
+    with kernel_helpers.subnormals_are_zero():
+        y, total = kernels.fused_bias_act(x, "linear", ("rows",), isa=isa)
+        halves = kernels.fused_bias_act(x, "linear", gain=0.5, isa=isa)
+    np.testing.assert_array_equal(y, x)
+    np.testing.assert_array_equal(total, np.float32(x[0]))
+    np.testing.assert_array_equal(halves, np.float16(np.float32(x) * 0.5))
+
+
+@pytest.mark.parametrize("act", ["relu", "lrelu"])
+def test_a_slope_of_zero_hides_infinity(kernels, isa, act):
+    x = np.array([[-np.inf, -1, np.nan, 0, 1, np.inf]], np.float32)
+    y = kernels.fused_bias_act(x, act, alpha=0, isa=isa)
+    np.testing.assert_array_equal(y, [[0, 0, np.nan, 0, 1, np.inf]])
+
+
 @pytest.mark.parametrize(
     "fields, message",
     [
