@@ -35,7 +35,7 @@ def parameter(x, dtype):
 
 @contextlib.contextmanager
 def subnormals_are_zero():
-    """Subnormal float32 numbers are zeros for this thread, as for those of TensorFlow; a skip where that is not known."""
+    """Subnormal float32 numbers are zeros for this thread, as for TensorFlow's; a skip where that cannot be."""
     if os.uname().machine != "x86_64" or not hasattr(ctypes.CDLL("libm.so.6"), "fegetenv"):
         pytest.skip("needs x86_64 and glibc")
     libm, before, after = ctypes.CDLL("libm.so.6"), (ctypes.c_uint32 * 8)(), (ctypes.c_uint32 * 8)()

@@ -245,9 +245,7 @@ def test_sizes_that_cannot_be_counted_are_refused(impl):
             tf.ones([8, 1, 1, 1]), tf.ones([1, 1, 1, 1]), 1.0, **none, b=[], noise=[], out_h=far, out_w=far, out_c=1
         )
     with pytest.raises(tf.errors.InvalidArgumentError):
-        ops.tf_stylegan_conv2d_filter_gradient(
-            tf.ones([1, 1, 1, 4]), tf.ones([1, 1, 1, 4]), **none, kh=far, kw=far
-        )
+        ops.tf_stylegan_conv2d_filter_gradient(tf.ones([1, 1, 1, 4]), tf.ones([1, 1, 1, 4]), **none, kh=far, kw=far)
     empty = tf.zeros([2**40, 0, 2**40])
     lists = {name: [] for name in ("ref", "dy", "aux", "scale", "post_scale", "b", "noise")} | {"aux": [empty]}
     with pytest.raises(tf.errors.InvalidArgumentError):
