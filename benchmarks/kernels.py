@@ -1,11 +1,14 @@
 """How fast the compiled operations are beside a plain copy of as much memory, one Markdown table.
 
 `python -m benchmarks.kernels` needs a C++ compiler or compiled operations; `--reference` adds TensorFlow's own
-operations on the same tensors, `--gpu` measures the CUDA kernels. All runs of a row alternate, and medians are printed;
-the share of the copy is the figure to quote. A copy counts what it reads and what it writes, so does an operation.
+operations on the same tensors. All runs of a row alternate, and medians are printed; the share of the copy is the
+figure to quote. A copy counts what it reads and what it writes, so does an operation.
+
+`python -m benchmarks.kernels --gpu --dtype float32 bfloat16 float16` measures the CUDA kernels, on a machine with nvcc
+(or a library of kernels) and without TensorFlow; `--peer=DIR --peer-python=PYTHON` the plugins of stylegan2-ada-pytorch
+beside them, of which DIR is a checkout: channels first in float32, last in float16, as its networks have them.
 """
 
-import argparse
 import concurrent.futures
 import contextlib
 import ctypes
@@ -17,44 +20,16 @@ from pathlib import Path
 
 import numpy as np
 
-from tf_stylegan import cli
+from benchmarks import workers
+from benchmarks.kernel_cases import ACTIVATIONS, FILTERS, REPEATED, SHAPES, K, label, operations
 from tf_stylegan.ops import build
 from tf_stylegan.ops.native import Kernels, pool
 from tf_stylegan.ops.native_cuda import Gpu
 
-K = np.outer([1, 3, 3, 1], [1, 3, 3, 1]).astype(np.float32) / 64
-# (shape of x, what a run of the network does there)
-SHAPES = [
-    ((4, 16, 16, 512), "in the caches"),
-    ((4, 64, 64, 512), "32 MiB"),
-    ((4, 256, 256, 64), "64 MiB"),
-    ((4, 256, 256, 128), "128 MiB"),
-    ((1, 1024, 1024, 32), "128 MiB"),
-    ((4, 512, 512, 3), "pictures, 12 MiB"),
-    ((4, 1024, 1024, 3), "pictures, 48 MiB"),
-]
-FILTERS = {
-    "up 2": {"up": (2, 2), "pad": ((2, 1), (2, 1))},
-    "down 2": {"down": (2, 2), "pad": ((1, 1), (1, 1))},
-    "filter": {"pad": ((2, 1), (2, 1))},
-}
-ACTIVATIONS = {
-    "bias": {"act": "linear"},
-    "bias, lrelu": {"act": "lrelu", "gain": 1.4},
-    "scale, noise, bias, lrelu": {"act": "lrelu", "gain": 1.4, "noise": True},
-    "gradient of the last": {"act": "lrelu", "gain": 1.4, "noise": True, "mode": 1},
-    "bias, tanh": {"act": "tanh"},
-}
-
-
-def operations(shape):
-    """Names of those that networks apply to such tensors."""
-    return [*FILTERS, "bias"] if shape[3] == 3 else [*FILTERS, *list(ACTIVATIONS)[1:]]
-
 
 def aligned(shape, dtype):
-    """Zeros that begin at a cache line, as TensorFlow's tensors do."""
-    dtype = np.dtype(dtype)
+    """Zeros that begin at a cache line, as TensorFlow's tensors do; bfloat16 as uint16."""
+    dtype = np.dtype("uint16" if dtype == "bfloat16" else dtype)
     size = int(np.prod(shape)) * dtype.itemsize
     memory = np.full(size + 64, 0, np.uint8)  # written: all pages that nobody wrote are one page, which caches hold
     start = -memory.ctypes.data % 64
@@ -92,7 +67,8 @@ def inputs(shape, name, dtype):
     """(x, keyword arguments of the kernel, shape of the result, bytes moved)."""
     rnd = np.random.RandomState(0)
     x = aligned(shape, dtype)
-    x[...] = rnd.randn(*shape[1:])
+    numbers = rnd.randn(*shape[1:]).astype(np.float32)
+    x[...] = numbers.view(np.uint32) >> 16 if dtype == "bfloat16" else numbers
     if name in FILTERS:
         case = FILTERS[name]
         up, down = (case.get(which, (1, 1))[0] for which in ("up", "down"))
@@ -111,17 +87,17 @@ def inputs(shape, name, dtype):
     return x, {**case, **arguments}, shape, moved
 
 
-def cpu_rows(kernels, args):
+def cpu_rows(kernels, args, dtype):
     threads, copy = pool(args.threads), Copy(args.threads)
     for shape, where in SHAPES:
         for name in operations(shape):
-            x, arguments, result, moved = inputs(shape, name, args.dtype)
-            y = aligned(result, args.dtype)
+            x, arguments, result, moved = inputs(shape, name, dtype)
+            y = aligned(result, dtype)
             from_, to = aligned([moved // 2], np.uint8), aligned([moved // 2], np.uint8)
             call = kernels.upfirdn_2d if name in FILTERS else kernels.fused_bias_act
             functions = [
                 lambda: copy(to, from_),  # noqa: B023  called before the next round
-                lambda: call(x, **arguments, threads=threads, out=y),  # noqa: B023
+                lambda: call(x, **arguments, dtype=dtype, threads=threads, out=y),  # noqa: B023
             ]
             if args.reference and not name.startswith("gradient"):
                 functions += tensorflow_functions(x, name, arguments)
@@ -151,19 +127,33 @@ def tensorflow_functions(x, name, arguments):
     return [lambda function=function: function(x) for function in traced]
 
 
-def gpu_rows(kernels, args):
-    device = Gpu()
+def gpu_rows(kernels, args, dtype):
+    try:
+        device = Gpu()
+    except OSError as error:
+        raise SystemExit(f"error: no GPU can be used: {error}") from None
     if kernels.cuda_trouble():
         raise SystemExit(f"error: the CUDA kernels cannot run: {kernels.cuda_trouble()}")
+    peer = None
+    if args.peer and dtype != "bfloat16":  # which its plugins do not know
+        peer = workers.Worker(args.peer_python, "benchmarks.kernels_peer", "serve", args.peer, dtype)
     for shape, where in SHAPES:
         for name in operations(shape):
-            x, arguments, result, moved = inputs(shape, name, args.dtype)
+            x, arguments, result, moved = inputs(shape, name, dtype)
             call = kernels.upfirdn_2d if name in FILTERS else kernels.fused_bias_act
             with contextlib.ExitStack() as stack:
-                repeat = device.repeated(call, stack, x, **arguments, out=np.empty(result, args.dtype))
+                repeat = device.repeated(call, stack, x, **arguments, dtype=dtype, out=aligned(result, dtype))
                 copy = device.repeated_copy(moved // 2, stack)
-                times = medians([lambda: copy(20), lambda: repeat(20)], args.runs)  # noqa: B023
-            yield shape, where, name, moved, [taken / 20 for taken in times]
+                functions = [lambda: copy(REPEATED), lambda: repeat(REPEATED)]  # noqa: B023
+                comparable = peer and not name.startswith("gradient")  # the peer computes that in several passes
+                if comparable:
+                    functions.append(lambda: peer.run(label(shape, name)))  # noqa: B023
+                times = medians(functions, args.runs)
+            if comparable:  # by its own clock: the way to the other process is no part of it
+                times[2] = statistics.median(peer.times[label(shape, name)][1:])
+            yield shape, where, name, moved, [taken / REPEATED for taken in times]
+    if peer:
+        peer.finish()
 
 
 def load(folder):
@@ -181,30 +171,46 @@ def load(folder):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--dtype", default="float32", choices=["float32", "float16"])
+    parser = workers.parser(__doc__)
+    parser.set_defaults(runs=7)
+    parser.add_argument("--dtype", nargs="+", default=["float32"], choices=["float32", "bfloat16", "float16"])
     parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--runs", type=int, default=7, help="of each function in a row (default: %(default)s)")
     parser.add_argument("--reference", action="store_true", help="also TensorFlow's own operations")
     parser.add_argument("--gpu", action="store_true", help="the CUDA kernels")
     args = parser.parse_args()
+    if args.peer and not args.gpu:
+        raise SystemExit("error: --peer measures its plugins for GPUs, beside --gpu")
+    if args.reference and (args.gpu or "bfloat16" in args.dtype):
+        raise SystemExit("error: --reference is for the CPU, in float32 or float16")
     if args.reference:
+        from tf_stylegan import cli  # not on a machine without TensorFlow
+
         cli.load_tensorflow()
     with tempfile.TemporaryDirectory() as folder:
         kernels = load(folder)
-        where = "one GPU" if args.gpu else f"{args.threads} threads, {kernels.best_isa()}"
-        print(f"{args.dtype}, {where}, medians of {args.runs}\n")
-        heads = ["x", "", "operation", "copy GB/s", "ours GB/s", "of copy"]
-        heads += ["TensorFlow's own ms", "ours in TensorFlow ms", "times faster"] if args.reference else []
-        print(f"| {' | '.join(heads)} |")
-        print(f"|---|---|---|{'---:|' * (len(heads) - 3)}")
-        for shape, note, name, moved, times in (gpu_rows if args.gpu else cpu_rows)(kernels, args):
-            copy, ours = (moved / taken / 1e9 for taken in times[:2])
-            cells = ["×".join(map(str, shape)), note, name, f"{copy:.1f}", f"{ours:.1f}", f"{ours / copy:.0%}"]
-            if len(times) > 2:
-                cells += [f"{times[2] * 1e3:.2f}", f"{times[3] * 1e3:.2f}", f"{times[2] / times[3]:.1f}"]
-            cells += [""] * (len(heads) - len(cells))
-            print(f"| {' | '.join(cells)} |", flush=True)
+        for number, dtype in enumerate(args.dtype):
+            print("\n" if number else "", end="")
+            table(kernels, args, dtype)
+
+
+def table(kernels, args, dtype):
+    """Prints the table of one type, row by row."""
+    where = "one GPU" if args.gpu else f"{args.threads} threads, {kernels.best_isa()}"
+    print(f"{dtype}, {where}, medians of {args.runs}\n")
+    heads = ["x", "", "operation", "copy GB/s", "ours GB/s", "of copy"]
+    heads += ["TensorFlow's own ms", "ours in TensorFlow ms", "times faster"] if args.reference else []
+    heads += ["stylegan2-ada-pytorch ms", "ours ms", "times faster"] if args.peer else []
+    print(f"| {' | '.join(heads)} |")
+    print(f"|---|---|---|{'---:|' * (len(heads) - 3)}")
+    for shape, note, name, moved, times in (gpu_rows if args.gpu else cpu_rows)(kernels, args, dtype):
+        copy, ours = (moved / taken / 1e9 for taken in times[:2])
+        cells = ["×".join(map(str, shape)), note, name, f"{copy:.1f}", f"{ours:.1f}", f"{ours / copy:.0%}"]
+        if len(times) > 3:
+            cells += [f"{times[2] * 1e3:.2f}", f"{times[3] * 1e3:.2f}", f"{times[2] / times[3]:.1f}"]
+        elif len(times) > 2:
+            cells += [f"{times[2] * 1e3:.3f}", f"{times[1] * 1e3:.3f}", f"{times[2] / times[1]:.1f}"]
+        cells += [""] * (len(heads) - len(cells))
+        print(f"| {' | '.join(cells)} |", flush=True)
 
 
 if __name__ == "__main__":

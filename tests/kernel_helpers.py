@@ -1,6 +1,11 @@
 """What tests of the kernels share: definitions in NumPy and float64, narrow types, arbitrary calls."""
 
+import contextlib
+import ctypes
+import os
+
 import numpy as np
+import pytest
 
 from tf_stylegan.ops.native import ACTIVATIONS
 
@@ -26,6 +31,21 @@ def value(x, dtype):
 def parameter(x, dtype):
     """`x` in the type of the arithmetic."""
     return np.asarray(x, np.float64 if dtype == "float64" else np.float32)
+
+
+@contextlib.contextmanager
+def subnormals_are_zero():
+    """Subnormal float32 numbers are zeros for this thread, as for TensorFlow's; a skip where that cannot be."""
+    if os.uname().machine != "x86_64" or not hasattr(ctypes.CDLL("libm.so.6"), "fegetenv"):
+        pytest.skip("needs x86_64 and glibc")
+    libm, before, after = ctypes.CDLL("libm.so.6"), (ctypes.c_uint32 * 8)(), (ctypes.c_uint32 * 8)()
+    libm.fegetenv(before)
+    after[:] = [*before[:7], before[7] | 0x8040]  # of MXCSR: results and operands
+    libm.fesetenv(after)
+    try:
+        yield
+    finally:
+        libm.fesetenv(before)
 
 
 def upfirdn_2d(x, k, up, down, pad):

@@ -3,6 +3,7 @@
 #define TF_STYLEGAN_BINDINGS_COMMON_H_
 
 #include <limits>
+#include <string>
 #include <vector>
 
 #include "../kernels/common.h"
@@ -80,6 +81,16 @@ inline const Tensor* optional_input(OpKernelContext* context, const char* name) 
   OpInputList list;
   if (!context->input_list(name, &list).ok() || list.size() == 0) return nullptr;
   return &list[0];
+}
+
+// Optional inputs are lists of none or one: operations refuse more when they are made.
+inline absl::Status check_optional(OpKernelConstruction* context, const std::vector<const char*>& names) {
+  for (const char* name : names) {
+    int count;
+    TF_RETURN_IF_ERROR(context->GetAttr(std::string("has_") + name, &count));
+    if (count > 1) return InvalidArgument(context->def().op(), ": ", name, " must be one tensor or none, got ", count);
+  }
+  return absl::OkStatus();
 }
 
 inline const void* data_of(const Tensor* tensor) { return tensor ? tensor->data() : nullptr; }

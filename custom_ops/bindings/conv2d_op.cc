@@ -87,6 +87,7 @@ template <typename Params>
 class ConvOp : public OpKernel {
  public:
   explicit ConvOp(OpKernelConstruction* context) : OpKernel(context) {
+    OP_REQUIRES_OK(context, check_optional(context, {"in_scale", "out_scale"}));
     int up, down, pad_y, pad_x, parts;
     bool turned, swapped;
     OP_REQUIRES_OK(context, context->GetAttr("up", &up));
@@ -118,6 +119,7 @@ class ConvOp : public OpKernel {
 class Conv2dOp : public ConvOp<tf_stylegan_conv2d> {
  public:
   explicit Conv2dOp(OpKernelConstruction* context) : ConvOp(context) {
+    OP_REQUIRES_OK(context, check_optional(context, {"b", "noise"}));
     int v[9];
     const char* names[9] = {"out_h", "out_w", "out_c", "fir_h", "fir_w", "fir_pad_y", "fir_pad_x", "mid_h", "mid_w"};
     for (int i = 0; i < 9; ++i) OP_REQUIRES_OK(context, context->GetAttr(names[i], v + i));
@@ -132,7 +134,7 @@ class Conv2dOp : public ConvOp<tf_stylegan_conv2d> {
     OP_REQUIRES(context, static_cast<int64_t>(fir_.size()) == int64_t{p.fir_h} * p.fir_w,
                 InvalidArgument("Conv2d: fir has ", fir_.size(), " numbers, not ", p.fir_h, " x ", p.fir_w));
     p.alpha = alpha, p.gain = gain, p.clamp = clamp;
-    p.act = alpha == 1 ? TF_STYLEGAN_LINEAR : TF_STYLEGAN_LRELU;
+    p.act = alpha == 1 ? TF_STYLEGAN_LINEAR : alpha == 0 ? TF_STYLEGAN_RELU : TF_STYLEGAN_LRELU;
     p.fir = fir_.empty() ? nullptr : fir_.data();
   }
 
@@ -160,8 +162,10 @@ class Conv2dOp : public ConvOp<tf_stylegan_conv2d> {
       p.noise = noise->flat<float>().data();
     }
     p.strength = strength.flat<float>().data();
+    TensorShape shape;
+    OP_REQUIRES_OK(context, TensorShape::BuildTensorShape({p.n, p.out_h, p.out_w, p.out_c}, &shape));
     Tensor* y;
-    OP_REQUIRES_OK(context, context->allocate_output(0, TensorShape({p.n, p.out_h, p.out_w, p.out_c}), &y));
+    OP_REQUIRES_OK(context, context->allocate_output(0, shape, &y));
     if (y->NumElements() == 0) return;
     p.dtype = dtype_code(x.dtype()), p.w_dtype = TF_STYLEGAN_FLOAT32;
     p.x = x.data(), p.w = w.data(), p.y = y->data();
@@ -190,8 +194,9 @@ class Conv2dFilterGradientOp : public ConvOp<tf_stylegan_conv2d_filter_gradient>
     p.out_h = dy.dim_size(1), p.out_w = dy.dim_size(2), p.out_c = dy.dim_size(3);
     OP_REQUIRES_OK(context, take(context, "in_scale", p.n * p.in_c, &p.in_scale));
     OP_REQUIRES_OK(context, take(context, "out_scale", p.n * p.out_c, &p.out_scale));
-    const TensorShape shape(
-        {p.kh, p.kw, p.w_swapped ? p.out_c : p.in_c, p.w_swapped ? p.in_c : p.out_c});
+    TensorShape shape;
+    OP_REQUIRES_OK(context, TensorShape::BuildTensorShape(
+                                {p.kh, p.kw, p.w_swapped ? p.out_c : p.in_c, p.w_swapped ? p.in_c : p.out_c}, &shape));
     Tensor* dw;
     OP_REQUIRES_OK(context, context->allocate_output(0, shape, &dw));
     if (dw->NumElements() == 0) return;

@@ -73,6 +73,8 @@ template <bool gpu>
 class FusedBiasActOp : public OpKernel {
  public:
   explicit FusedBiasActOp(OpKernelConstruction* context) : OpKernel(context) {
+    OP_REQUIRES_OK(context,
+                   check_optional(context, {"ref", "dy", "aux", "scale", "post_scale", "b", "noise"}));
     std::string act;
     float alpha, gain, clamp;
     OP_REQUIRES_OK(context, context->GetAttr("act", &act));
@@ -127,13 +129,16 @@ class FusedBiasActOp : public OpKernel {
     if (dy) reusable.push_back(ref ? 3 : 2);
     Tensor* outputs[4];
     OP_REQUIRES_OK(context, context->forward_input_or_allocate_output(reusable, 0, x.shape(), &outputs[0]));
-    TensorShape pixels = x.shape();
-    pixels.RemoveLastDims(1);
+    // Of an x without elements even these may have more than can be counted.
+    const auto sizes = x.shape().dim_sizes();
+    TensorShape pixels, per_sample;
+    OP_REQUIRES_OK(context, TensorShape::BuildTensorShape(absl::MakeSpan(sizes).subspan(0, sizes.size() - 1), &pixels));
+    OP_REQUIRES_OK(context, TensorShape::BuildTensorShape({n, p.c}, &per_sample));
     const TensorShape none({0});
     const bool want_aux = aux != nullptr;
     OP_REQUIRES_OK(context, context->allocate_output(1, want_rows_ ? TensorShape({p.c}) : none, &outputs[1]));
     OP_REQUIRES_OK(context, context->allocate_output(2, want_channels_ ? pixels : none, &outputs[2]));
-    OP_REQUIRES_OK(context, context->allocate_output(3, want_aux ? TensorShape({n, p.c}) : none, &outputs[3]));
+    OP_REQUIRES_OK(context, context->allocate_output(3, want_aux ? per_sample : none, &outputs[3]));
 
     p.dtype = dtype_code(x.dtype());
     p.x = x.data(), p.ref = data_of(ref), p.dy = data_of(dy), p.aux = data_of(aux);

@@ -111,6 +111,7 @@ class Upfirdn2dOp : public OpKernel {
                 InvalidArgument("Upfirdn2d: k is larger than ", int{TF_STYLEGAN_MAX_TAPS}, " taps"));
     attrs_.epilogue = epilogue;
     if (!epilogue) return;
+    OP_REQUIRES_OK(context, check_optional(context, {"scale", "b", "noise"}));
     float alpha, gain, clamp;
     OP_REQUIRES_OK(context, context->GetAttr("alpha", &alpha));
     OP_REQUIRES_OK(context, context->GetAttr("gain", &gain));
@@ -160,7 +161,9 @@ class Upfirdn2dOp : public OpKernel {
     p->in_h += last->dim_size(1);
     p->in_w += last->dim_size(2);
     for (int i = 0; i < 4; ++i) {
-      const TensorShape expected({p->n, (p->in_h + 1 - i / 2) / 2, (p->in_w + 1 - i % 2) / 2, p->c});
+      TensorShape expected;
+      TF_RETURN_IF_ERROR(TensorShape::BuildTensorShape(
+          {p->n, (p->in_h + 1 - i / 2) / 2, (p->in_w + 1 - i % 2) / 2, p->c}, &expected));
       const TensorShape& shape = context->input(i).shape();
       if (shape != expected) {
         return InvalidArgument("Upfirdn2dAct: interleaved image ", i, " must be ", expected.DebugString(), " beside ",

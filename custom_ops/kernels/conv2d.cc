@@ -19,7 +19,7 @@ int conv2d_cpu_avx512(const Params* p, const tf_stylegan_threads* threads);
 
 static int check(const Params* p) {
   const int64_t far = kFar, taps = TF_STYLEGAN_CONV_MAX_TAPS;
-  if (p->n < 0 || p->in_h < 0 || p->in_w < 0 || p->in_c < 1 || p->out_h < 0 || p->out_w < 0 || p->out_c < 0 ||
+  if (p->n < 0 || p->in_h < 0 || p->in_w < 0 || p->in_c < 0 || p->out_h < 0 || p->out_w < 0 || p->out_c < 0 ||
       !within(1, p->kh, taps) || !within(1, p->kw, taps) || !within(1, p->up, 2) || !within(1, p->down, 2) ||
       p->up + p->down == 4 || !within(-far, p->pad_y, far) || !within(-far, p->pad_x, far) ||
       (p->dtype != TF_STYLEGAN_FLOAT32 && p->dtype != TF_STYLEGAN_BFLOAT16) ||
@@ -37,8 +37,8 @@ static int check(const Params* p) {
       !countable(p->kh, p->kw, p->in_c, p->out_c) || (p->fir && (p->mid_h > far || p->mid_w > far))) {
     return TF_STYLEGAN_TOO_LARGE;
   }
-  const bool input = p->n && p->in_h && p->in_w, output = p->n && p->out_h && p->out_w && p->out_c;
-  if ((output && (!p->y || !p->w || (input && !p->x))) || (p->noise && p->noise_n != 1 && p->noise_n != p->n)) {
+  const bool input = p->n && p->in_h && p->in_w && p->in_c, output = p->n && p->out_h && p->out_w && p->out_c;
+  if ((output && (!p->y || (p->in_c && !p->w) || (input && !p->x))) || (p->noise && p->noise_n != 1 && p->noise_n != p->n)) {
     return TF_STYLEGAN_BAD_ARGUMENT;
   }
   return TF_STYLEGAN_OK;

@@ -174,6 +174,7 @@ int conv2d_cpu_bfloat16(const Convolution* p, const tf_stylegan_threads* threads
 // Asks the processor, and the system for leave to use AMX's registers.
 static int find_units() {
   unsigned a, b, c, d;
+  if (cpu_limit() != kNoLimit) return 0;
   if (tf_stylegan_best_isa() < TF_STYLEGAN_ISA_AVX512 || !__get_cpuid_count(7, 1, &a, &b, &c, &d)) return 0;
   if (!(a >> 5 & 1)) return 0;  // AVX512_BF16
   int units = 1 << TF_STYLEGAN_CONV_DOT;

@@ -11,12 +11,21 @@ namespace {
 SIMD_INLINE __m256i narrow(vf x) { return (__m256i)_mm512_cvtneps_pbh((__m512)x); }
 SIMD_INLINE vf widen(__m256i x) { return (vf)_mm512_slli_epi32(_mm512_cvtepu16_epi32(x), 16); }
 
+// Part i of `parts` from what is left of x. All but the last are the nearest within what bfloat16 counts to: so 3.4e38
+// does not become infinite, and what is infinite or no number is so in its last part, which is multiplied by nothing but
+// the other number's first, whose sign is that of the whole.
+template <int parts>
+SIMD_INLINE __m256i part_of(vf x, int i) {
+  const __m512 most = _mm512_castsi512_ps(_mm512_set1_epi32(0x7f7f7fff));  // the largest float32 that rounds to a number
+  return narrow(i + 1 < parts ? (vf)_mm512_range_ps((__m512)x, most, 2) : x);  // the smaller magnitude, the sign of x
+}
+
 // x = Σ of parts, each the nearest to what is left, stored `plane` apart.
 template <int parts>
 SIMD_INLINE void store_parts(uint16_t* to, int64_t plane, vf x) {
 #pragma GCC unroll 3
   for (int i = 0; i < parts; ++i) {
-    const __m256i part = narrow(x);
+    const __m256i part = part_of<parts>(x, i);
     _mm256_storeu_si256((__m256i*)(to + i * plane), part);
     x -= widen(part);
   }
@@ -27,7 +36,7 @@ template <int parts>
 SIMD_INLINE void store_parts(uint16_t* to, int64_t plane, vf x, __mmask16 mask) {
 #pragma GCC unroll 3
   for (int i = 0; i < parts; ++i) {
-    const __m256i part = narrow(x);
+    const __m256i part = part_of<parts>(x, i);
     _mm256_mask_storeu_epi16(to + i * plane, mask, part);
     x -= widen(part);
   }
@@ -38,7 +47,7 @@ template <int parts>
 SIMD_INLINE void store_pairs(uint16_t* to, vf even, vf odd) {
 #pragma GCC unroll 3
   for (int i = 0; i < parts; ++i) {
-    const __m256i even_part = narrow(even), odd_part = narrow(odd);
+    const __m256i even_part = part_of<parts>(even, i), odd_part = part_of<parts>(odd, i);
     const __m512i high = _mm512_slli_epi32(_mm512_cvtepu16_epi32(odd_part), 16);
     _mm512_storeu_si512(to + i * kTileBytes, _mm512_or_si512(_mm512_cvtepu16_epi32(even_part), high));
     even -= widen(even_part), odd -= widen(odd_part);

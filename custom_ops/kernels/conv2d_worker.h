@@ -45,7 +45,7 @@ struct Job {
         strength(p.strength ? *p.strength : 1.0f),
         v_h(p.fir ? p.mid_h : p.out_h),
         v_w(p.fir ? p.mid_w : p.out_w),
-        chunk(unit.chunk(p.in_c, p.up, p.down)),
+        chunk(at_least(1, unit.chunk(p.in_c, p.up, p.down))),
         chunks(ceil_div(p.in_c, chunk)),
         group(at_most(unit.group(), ceil_div(p.out_c, kBlock))),
         groups(ceil_div(p.out_c, group * kBlock)),
@@ -180,6 +180,10 @@ class Worker {
   // Computes rows [y0, y1) and columns [x0, x1) of v.
   void convolve(int64_t y0, int64_t y1, int64_t x0, int64_t x1) {
     if (x0 >= x1) return;
+    if (job_.chunks == 0) {  // the sum over no channels
+      memset(mid_ + (y0 - base_) * mid_width_, 0, (y1 - y0) * mid_width_ * sizeof(float));
+      return;
+    }
     const Phases& f = job_.phases;
     const int64_t r0 = ceil_div(y0 - f.up + 1, f.up), r1 = ceil_div(y1, f.up);
     const int64_t c0 = ceil_div(x0 - f.up + 1, f.up), c1 = ceil_div(x1, f.up);

@@ -1,7 +1,24 @@
 // What the CPU kernels stand on: the machine's instruction set and the words for error codes.
-#include "common.h"
+#include "cpu.h"
 
-extern "C" int tf_stylegan_best_isa(void) {
+#include <stdlib.h>
+#include <string.h>
+
+static int find_limit() {
+  const char* name = getenv("TF_STYLEGAN_MAX_ISA");
+  if (!name || !strcmp(name, "")) return kNoLimit;
+  if (!strcmp(name, "avx512")) return TF_STYLEGAN_ISA_AVX512;
+  if (!strcmp(name, "avx2")) return TF_STYLEGAN_ISA_AVX2;
+  if (!strcmp(name, "base")) return TF_STYLEGAN_ISA_BASE;
+  return kNoLimit;
+}
+
+int cpu_limit(void) {
+  static const int limit = find_limit();
+  return limit;
+}
+
+static int find_best() {
 #if defined(__x86_64__)
   __builtin_cpu_init();
   if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return TF_STYLEGAN_ISA_BASE;
@@ -11,6 +28,11 @@ extern "C" int tf_stylegan_best_isa(void) {
 #else
   return TF_STYLEGAN_ISA_BASE;
 #endif
+}
+
+extern "C" int tf_stylegan_best_isa(void) {
+  static const int best = find_best();
+  return best < cpu_limit() ? best : cpu_limit();
 }
 
 extern "C" const char* tf_stylegan_error(int code) {

@@ -28,6 +28,11 @@
 // there anyway, and the processor need not read what it is going to overwrite.
 static const int64_t kStreamBytes = int64_t(40) << 20;
 
+// The ISA code that the environment's TF_STYLEGAN_MAX_ISA (base, avx2, avx512) allows at most; kNoLimit without it, and
+// only then AMX and the dot products of AVX512_BF16 are used.
+enum { kNoLimit = TF_STYLEGAN_ISA_AVX512 + 1 };
+int cpu_limit(void);
+
 // AUTO becomes the best; what the machine lacks becomes −1.
 static inline int resolve_isa(int isa) {
   const int best = tf_stylegan_best_isa();

@@ -6,7 +6,9 @@ __global__ void tf_stylegan_nothing() {}
 extern "C" const char* tf_stylegan_cuda_error(int code) { return cudaGetErrorString((cudaError_t)code); }
 
 extern "C" int tf_stylegan_cuda_zero(void* memory, int64_t bytes, void* stream) {
-  return (int)cudaMemsetAsync(memory, 0, bytes, (cudaStream_t)stream);
+  const cudaError_t error = cudaMemsetAsync(memory, 0, bytes, (cudaStream_t)stream);
+  if (error != cudaSuccess) cudaGetLastError();  // told here, and not again by the next launch
+  return (int)error;
 }
 
 extern "C" int tf_stylegan_cuda_check(void) {

@@ -54,19 +54,50 @@ __host__ __device__ inline void narrow(float x, bfloat16* to) {
   to->bits = (uint16_t)(x != x ? (u >> 16) | 0x40u : (u + 0x7fffu + ((u >> 16) & 1u)) >> 16);
 }
 
+// Two neighbours at once: a single instruction where the device has it.
+template <typename S, typename T>
+__host__ __device__ inline void narrow(S x, S y, T* to) {
+  narrow(x, to);
+  narrow(y, to + 1);
+}
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+__device__ inline void narrow(float x, float y, bfloat16* to) {
+  uint32_t bits;
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(bits) : "f"(y), "f"(x));
+  memcpy(to, &bits, sizeof bits);
+}
+__device__ inline void narrow(float x, float y, __half* to) {
+  uint32_t bits;
+  asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(bits) : "f"(y), "f"(x));
+  memcpy(to, &bits, sizeof bits);
+}
+#endif
+
+// y within [−most, most]; what is no number stays so.
+template <typename S>
+__device__ inline S cut(S y, S most) {
+  return y > most ? most : y < -most ? -most : y;
+}
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+__device__ inline float cut(float y, float most) {
+  float high, low;
+  asm("max.NaN.f32 %0, %1, %2;" : "=f"(high) : "f"(y), "f"(-most));
+  asm("min.NaN.f32 %0, %1, %2;" : "=f"(low) : "f"(high), "f"(most));
+  return low;
+}
+#endif
+
 // V neighbouring elements, moved at once: 16 bytes, or a single element where addresses or sizes allow no more.
 template <typename T, int V>
 struct alignas(V * sizeof(T)) Vector {
   T element[V];
 };
 
-// How many elements 16 bytes hold, or 1 unless `c` is a multiple of that and all pointers are (null ones are).
-template <typename T>
-int vector_size(int64_t c, const void* const* pointers, int count) {
-  const int size = 16 / (int)sizeof(T);
-  bool aligned = c % size == 0;
+// Whether addresses are multiples of 16 bytes; null ones are.
+inline bool all_aligned(const void* const* pointers, int count) {
+  bool aligned = true;
   for (int i = 0; i < count; ++i) aligned = aligned && (uintptr_t)pointers[i] % 16 == 0;
-  return aligned ? size : 1;
+  return aligned;
 }
 
 template <typename T, int V>
@@ -76,13 +107,43 @@ __device__ inline void load(const T* from, typename Real<T>::type* to) {
   for (int i = 0; i < V; ++i) to[i] = widen(vector.element[i]);
 }
 
+// V parameters, 16 bytes at a time.
+template <int V, typename S>
+__device__ inline void load_numbers(const S* from, S* to) {
+  enum { step = V * sizeof(S) < 16 ? V : 16 / sizeof(S) };
+#pragma unroll
+  for (int i = 0; i < V; i += step) load<S, step>(from + i, to + i);
+}
+
 template <typename T, int V>
 __device__ inline void store(T* to, const typename Real<T>::type* from) {
   Vector<T, V> vector;
+  if (V > 1) {
 #pragma unroll
-  for (int i = 0; i < V; ++i) narrow(from[i], &vector.element[i]);
+    for (int i = 0; i + 1 < V; i += 2) narrow(from[i], from[i + 1], vector.element + i);
+  } else {
+    narrow(from[0], vector.element);
+  }
   *(Vector<T, V>*)to = vector;
 }
+
+// Division of numbers below 2^31 by one that the host knows: a product, whose upper half is the quotient.
+struct Divisor {
+  uint32_t by, factor;
+  int shift;
+  explicit Divisor(int64_t d) : by((uint32_t)d), shift(0) {
+    while ((INT64_C(1) << shift) < d) ++shift;
+    factor = (uint32_t)((((uint64_t)((INT64_C(1) << shift) - d)) << 32) / (uint64_t)d + 1);
+  }
+  __device__ uint32_t quotient(uint32_t n) const { return ((uint32_t)(((uint64_t)n * factor) >> 32) + n) >> shift; }
+};
+
+// The same without a bound.
+struct WideDivisor {
+  uint64_t by;
+  explicit WideDivisor(int64_t d) : by((uint64_t)d) {}
+  __device__ uint64_t quotient(uint64_t n) const { return n / by; }
+};
 
 // Blocks for `total` threads, or 0 if there are more than a launch can have.
 inline unsigned blocks_for(int64_t total) {

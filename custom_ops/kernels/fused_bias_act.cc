@@ -297,7 +297,8 @@ int run(const Params& p, const tf_stylegan_threads* threads) {
       choose<T, TF_STYLEGAN_SELU>,    choose<T, TF_STYLEGAN_SOFTPLUS>, choose<T, TF_STYLEGAN_SWISH>,
   };
   Job<T> job(p);
-  activations[p.act](job);
+  // A slope of 0 is relu's: 0 times minus infinity would be no number.
+  activations[p.act == TF_STYLEGAN_LRELU && p.alpha == 0 ? (int)TF_STYLEGAN_RELU : p.act](job);
   // Cheap activations take less than a cycle an element in the cache; memory costs about as much.
   run_parallel(threads, job.units.total, job.units.rows * p.c * (p.act < TF_STYLEGAN_TANH ? 1 : 4), Worker<T>::work, &job);
   if (job.no_memory) return TF_STYLEGAN_NO_MEMORY;

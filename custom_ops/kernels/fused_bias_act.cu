@@ -1,289 +1,380 @@
 // fused_bias_act on a GPU. Without sums every thread handles one vector. With sums a block handles some rows of one
 // sample: each thread keeps the sums of its channels over the rows it sees, blocks write theirs to the workspace, and a
 // second kernel adds these in a fixed order: the same sums every time.
+//
+// What a call has of mode and arrays (its form) is known to the compiler for the calls that networks make most. All that
+// such a kernel reads is then asked for before anything is waited for, and no instruction is spent on what is not there.
 #include "fused_bias_act.h"
 
 #include "cuda.h"
+#include "fused_bias_act_cuda.h"
 
 namespace {
 
 typedef tf_stylegan_fused_bias_act Params;
 
-template <typename S>
-struct Settings {
-  S alpha, gain, clamp, undo_gain;  // alpha: 1 for linear, 0 for relu
-  int act, mode;
+// A form: which arrays there are. With kRef it is mode 1 of linear, relu or lrelu, without it mode 0 of these, which mode
+// 1 of linear is too. kAny: asks for everything at run time.
+enum { kAny = -1, kB = 1, kScale = 2, kNoise = 4, kPost = 8, kRef = 16, kAux = 32 };
+
+template <int form, int what>
+__device__ inline bool has(const void* array) {
+  return form == kAny ? array != nullptr : (form & what) != 0;
+}
+
+// Everything that V results are computed from.
+template <typename S, int V>
+struct Operands {
+  S x[V], ref[V], dy[V], scale[V], b[V], post[V], noise[V];
+  __device__ Operands() {
+#pragma unroll
+    for (int j = 0; j < V; ++j) ref[j] = dy[j] = b[j] = noise[j] = S(0), scale[j] = post[j] = S(1);
+  }
 };
 
-__device__ inline float exp_of(float x) { return expf(x); }
-__device__ inline double exp_of(double x) { return exp(x); }
-__device__ inline float expm1_of(float x) { return expm1f(x); }
-__device__ inline double expm1_of(double x) { return expm1(x); }
-__device__ inline float log1p_of(float x) { return log1pf(x); }
-__device__ inline double log1p_of(double x) { return log1p(x); }
-__device__ inline float tanh_of(float x) { return tanhf(x); }
-__device__ inline double tanh_of(double x) { return tanh(x); }
+template <typename T, int V, int form, typename S>
+__device__ inline void load_images(const Params& p, const Settings<S>& s, int64_t at, Operands<S, V>* o) {
+  load<T, V>((const T*)p.x + at, o->x);
+  if (has<form, kRef>(p.ref) && (form != kAny || s.mode > 0)) load<T, V>((const T*)p.ref + at, o->ref);
+  if (form == kAny && s.mode > 1) load<T, V>((const T*)p.dy + at, o->dy);
+}
+
+// Parameters of the channels from c on of sample n, where they are multiples of V.
+template <int V, int form, typename S>
+__device__ inline void load_parameters(const Params& p, int64_t n, int64_t c, Operands<S, V>* o) {
+  if (has<form, kB>(p.b)) load_numbers<V>((const S*)p.b + c, o->b);
+  if (has<form, kScale>(p.scale)) load_numbers<V>((const S*)p.scale + n * p.c + c, o->scale);
+  if (has<form, kPost>(p.post_scale)) load_numbers<V>((const S*)p.post_scale + n * p.c + c, o->post);
+}
+
 template <typename S>
-__device__ inline S abs_of(S x) {
-  return x < 0 ? -x : x;
-}
-template <typename S>
-__device__ inline S sigmoid(S x) {
-  return 1 / (1 + exp_of(-x));
+__device__ inline S strength_of(const Params& p) {
+  return p.strength ? *(const S*)p.strength : S(1);
 }
 
-#define TF_STYLEGAN_SELU_SCALE S(1.0507009873554804934193349852946)
-#define TF_STYLEGAN_SELU_PRODUCT (S(1.0507009873554804934193349852946) * S(1.6732632423543772848170429916717))
-
-// As in activations.h: act(x); its derivative from a = act(x) (for swish from a = x); the derivative of that. `bent`:
-// whether the activation is another one than linear, relu and lrelu. Which one, and the mode, are the same for all
-// threads, and asking for them at run time costs less than a kernel for each.
-template <bool bent, typename S>
-__device__ inline S activate(S x, const Settings<S>& s) {
-  if (!bent) return x > 0 ? x : s.alpha == 0 && x == x ? S(0) : x * s.alpha;
-  switch (s.act) {
-    case TF_STYLEGAN_TANH:
-      return tanh_of(x);
-    case TF_STYLEGAN_SIGMOID:
-      return sigmoid(x);
-    case TF_STYLEGAN_ELU:
-      return x < 0 ? expm1_of(x) : x;
-    case TF_STYLEGAN_SELU:
-      return x < 0 ? expm1_of(x) * TF_STYLEGAN_SELU_PRODUCT : x * TF_STYLEGAN_SELU_SCALE;
-    case TF_STYLEGAN_SOFTPLUS:
-      return log1p_of(exp_of(-abs_of(x))) + (x > 0 ? x : x != x ? x : S(0));
-    case TF_STYLEGAN_SWISH:
-      return x * sigmoid(x);
-  }
-  return x;
-}
-
-template <bool bent, typename S>
-__device__ inline S slope(S a, const Settings<S>& s) {
-  if (!bent) return a > 0 ? S(1) : s.alpha;
-  switch (s.act) {
-    case TF_STYLEGAN_TANH:
-      return 1 - a * a;
-    case TF_STYLEGAN_SIGMOID:
-      return a * (1 - a);
-    case TF_STYLEGAN_ELU:
-      return a < 0 ? a + 1 : S(1);
-    case TF_STYLEGAN_SELU:
-      return a < 0 ? a + TF_STYLEGAN_SELU_PRODUCT : TF_STYLEGAN_SELU_SCALE;
-    case TF_STYLEGAN_SOFTPLUS:
-      return 1 - exp_of(-a);
-    case TF_STYLEGAN_SWISH: {
-      const S y = sigmoid(a);
-      return y * (1 + a * (1 - y));
-    }
-  }
-  return S(1);
-}
-
-template <bool bent, typename S>
-__device__ inline S bend(S a, const Settings<S>& s) {
-  if (!bent) return S(0);
-  switch (s.act) {
-    case TF_STYLEGAN_TANH:
-      return -2 * a;
-    case TF_STYLEGAN_SIGMOID:
-      return 1 - 2 * a;
-    case TF_STYLEGAN_ELU:
-    case TF_STYLEGAN_SELU:
-      return a < 0 ? S(1) : S(0);
-    case TF_STYLEGAN_SOFTPLUS:
-      return exp_of(-a);
-    case TF_STYLEGAN_SWISH: {
-      const S y = sigmoid(a);
-      return y * (1 - y) * (2 + a * (1 - 2 * y));
-    }
-  }
-  return S(0);
-}
-
-template <bool bent, typename S>
-__device__ inline S transform(S in, S ref, S dy, const Settings<S>& s) {
-  if (s.mode == 0) {
-    const S y = activate<bent>(in, s) * s.gain;
-    if (s.clamp < 0) return y;
-    return y > s.clamp ? s.clamp : y < -s.clamp ? -s.clamp : y;
-  }
-  const bool from_x = bent && s.act == TF_STYLEGAN_SWISH;
-  const S a = from_x ? ref : ref * s.undo_gain;
-  const S out = s.mode == 1 ? in * slope<bent>(a, s) * s.gain : in * dy * bend<bent>(a, s) * (from_x ? s.gain : S(1));
-  if (s.clamp < 0) return out;
-  const S y = from_x ? activate<bent>(ref, s) * s.gain : ref;
-  return abs_of(y) < s.clamp ? out : S(0);
-}
-
-// The V elements of channel vector cv of row r: writes y, and `out` to where the caller keeps it.
-template <typename T, int V, bool bent, typename S>
-__device__ inline void element(const Params& p, const Settings<S>& settings, int64_t r, int64_t cv, S* out) {
-  const int64_t c = cv * V, i = r * p.c + c, sample = (p.scale || p.post_scale ? r / p.rows_per_sample : 0) * p.c + c;
-  S x[V], ref[V] = {}, dy[V] = {}, y[V];
-  load<T, V>((const T*)p.x + i, x);
-  if (settings.mode > 0 && p.ref) load<T, V>((const T*)p.ref + i, ref);
-  if (settings.mode > 1) load<T, V>((const T*)p.dy + i, dy);
-  S noise = S(0);
-  if (p.noise) noise = ((const S*)p.noise)[r % p.noise_rows] * (p.strength ? *(const S*)p.strength : S(1));
+template <int V, int form, bool bent, typename S>
+__device__ inline void compute(const Operands<S, V>& o, const Settings<S>& s, S* out) {
 #pragma unroll
   for (int j = 0; j < V; ++j) {
-    const S scale = p.scale ? ((const S*)p.scale)[sample + j] : S(1);
-    const S in = x[j] * scale + (p.b ? ((const S*)p.b)[c + j] : S(0)) + noise;
-    out[j] = transform<bent>(in, ref[j], dy[j], settings);
-    y[j] = out[j] * (p.post_scale ? ((const S*)p.post_scale)[sample + j] : S(1));
+    // What is not there is not added: the compiler must not leave out a zero by itself.
+    S in = form == kAny || form & kScale ? o.x[j] * o.scale[j] : o.x[j];
+    if (form == kAny || (form & (kB | kNoise)) == (kB | kNoise)) {
+      in += o.b[j] + o.noise[j];
+    } else if (form & (kB | kNoise)) {
+      in += form & kB ? o.b[j] : o.noise[j];
+    }
+    if (form == kAny) {
+      out[j] = transform<bent>(in, o.ref[j], o.dy[j], s);
+    } else if (form & kRef) {
+      const S y = in * (o.ref[j] > 0 ? s.gain : s.negative);
+      out[j] = !s.clamped || abs_of(o.ref[j]) < s.most ? y : S(0);
+    } else {
+      out[j] = cut(in * (in > 0 ? s.gain : s.negative), s.most);
+    }
   }
-  store<T, V>((T*)p.y + i, y);
 }
 
-// Index: 32 bits where they are enough, since division by them is much faster.
-template <typename T, int V, bool bent, typename Index>
-__global__ void elementwise(Params p, Settings<typename Real<T>::type> settings, Index total) {
-  const Index i = (Index)blockIdx.x * kThreads + threadIdx.x, vectors = (Index)(p.c / V);
+template <typename T, int V, int form, typename S>
+__device__ inline void store_results(const Params& p, int64_t at, const Operands<S, V>& o, const S* out) {
+  S y[V];
+#pragma unroll
+  for (int j = 0; j < V; ++j) y[j] = has<form, kPost>(p.post_scale) ? out[j] * o.post[j] : out[j];
+  store<T, V>((T*)p.y + at, y);
+}
+
+// What places are divided by: channels (vectors of them), rows of a sample, numbers of the noise.
+template <typename D>
+struct Divisors {
+  D c, sample, noise;
+  Divisors(const Params& p, int v)
+      : c(p.c / v), sample(p.scale || p.post_scale ? p.rows_per_sample : 1), noise(p.noise ? p.noise_rows : 1) {}
+};
+
+// One vector of one row for each thread, below 2^31 of them.
+template <typename T, int V, int form, bool bent>
+__global__ void by_rows(Params p, Settings<typename Real<T>::type> s, Divisors<Divisor> d, uint32_t total) {
+  typedef typename Real<T>::type S;
+  const uint32_t i = blockIdx.x * kThreads + threadIdx.x;
   if (i >= total) return;
-  typename Real<T>::type out[V];
-  element<T, V, bent>(p, settings, i / vectors, i % vectors, out);
+  const uint32_t r = d.c.quotient(i);
+  const int64_t at = (int64_t)i * V;
+  Operands<S, V> o;
+  load_images<T, V, form>(p, s, at, &o);
+  load_parameters<V, form>(p, d.sample.quotient(r), (i - r * d.c.by) * V, &o);
+  if (has<form, kNoise>(p.noise)) {
+    o.noise[0] = ((const S*)p.noise)[r - d.noise.quotient(r) * d.noise.by] * strength_of<S>(p);
+#pragma unroll
+    for (int j = 1; j < V; ++j) o.noise[j] = o.noise[0];
+  }
+  S out[V];
+  compute<V, form, bent>(o, s, out);
+  store_results<T, V, form>(p, at, o, out);
 }
 
-// Rows of one sample that a block of the kernel with sums handles, and how threads are laid out over them.
+// The V elements from place e on, wherever rows end among them.
+template <typename T, int V, int form, bool bent, typename Index, typename D, typename S>
+__device__ inline void elements(const Params& p, const Settings<S>& s, const Divisors<D>& d, Index e) {
+  Index r = d.c.quotient(e), c = e - r * (Index)p.c, n = d.sample.quotient(r);
+  Index in_sample = r - n * d.sample.by, noise = r - d.noise.quotient(r) * d.noise.by;
+  Operands<S, V> o;
+  load_images<T, V, form>(p, s, e, &o);
+#pragma unroll
+  for (int j = 0; j < V; ++j) {
+    if (has<form, kB>(p.b)) o.b[j] = ((const S*)p.b)[c];
+    if (has<form, kScale>(p.scale)) o.scale[j] = ((const S*)p.scale)[n * (Index)p.c + c];
+    if (has<form, kPost>(p.post_scale)) o.post[j] = ((const S*)p.post_scale)[n * (Index)p.c + c];
+    if (has<form, kNoise>(p.noise)) o.noise[j] = ((const S*)p.noise)[noise] * strength_of<S>(p);
+    if (j + 1 == V || ++c < (Index)p.c) continue;
+    c = 0;
+    if (++noise == d.noise.by) noise = 0;
+    if (++in_sample == d.sample.by) in_sample = 0, ++n;
+  }
+  S out[V];
+  compute<V, form, bent>(o, s, out);
+  store_results<T, V, form>(p, e, o, out);
+}
+
+// Rows that vectors do not divide: V elements of the tensor as it lies in memory for each thread, the last one the rest.
+template <typename T, int V, int form, bool bent, typename Index, typename D>
+__global__ void flat(Params p, Settings<typename Real<T>::type> s, Divisors<D> d, Index total) {
+  const Index e = ((Index)blockIdx.x * kThreads + threadIdx.x) * V;
+  if (e + V <= total) return elements<T, V, form, bent>(p, s, d, e);
+  for (Index i = e; V > 1 && i < total; ++i) elements<T, 1, form, bent>(p, s, d, i);
+}
+
+// Rows of one sample that a block of the kernel with sums handles, and how threads are laid out over them: a warp, or a
+// part of it, along the channels, so that what is added up along them stays within a warp.
 struct Layout {
   int64_t rows, per_sample, units;
-  int across;  // threads along the channels, a power of two; the others go along the rows
+  int across, tiles;  // threads along the channels, a power of two; how often these have to move on
+  int stride;         // blocks that share a unit's tiles
   Layout(const Params& p, int v) {
     const int64_t vectors = (p.c + v - 1) / v;
-    for (across = 1; across < vectors && across < kThreads; across *= 2) {
+    for (across = 1; across < vectors && across < 32; across *= 2) {
     }
-    rows = kThreads / across * 16;
-    // Few enough units that adding up theirs costs nothing: a large sample gets larger ones.
-    while (rows < p.rows_per_sample && (p.rows_per_sample + rows - 1) / rows > 512) rows *= 2;
-    per_sample = p.rows_per_sample > 0 ? (p.rows_per_sample + rows - 1) / rows : 0;
-    units = p.rows_per_sample > 0 ? p.rows / p.rows_per_sample * per_sample : 0;
+    tiles = (int)((vectors + across - 1) / across);
+    stride = p.sum_channels ? 1 : tiles;
+    // Small units where there would be too few to keep a GPU busy; so few that adding up theirs costs nothing.
+    const int64_t samples = p.rows_per_sample > 0 ? p.rows / p.rows_per_sample : 0, least = kThreads / across * 4;
+    const auto count = [&] { return (p.rows_per_sample + rows - 1) / rows; };
+    for (rows = least; rows < p.rows_per_sample; rows *= 2) {
+      if (count() <= 512 && (rows >= 4 * least || samples * count() * stride <= 1024)) break;
+    }
+    per_sample = samples > 0 ? count() : 0;
+    units = samples * per_sample;
   }
 };
 
-template <typename T, int V, bool bent>
-__global__ void with_sums(Params p, Settings<typename Real<T>::type> settings, Layout layout) {
+// to[c] = Σ of what the block's threads have of channel c, from channel `first` on.
+template <int V, typename S>
+__device__ inline void fold(S* sum, S* to, int across, int64_t first, int64_t channels) {
+  __shared__ S shared[kThreads / 32][32 * V];
+  const int lane = threadIdx.x % 32, i = threadIdx.x;
+  for (int mask = across; mask < 32; mask *= 2) {
+#pragma unroll
+    for (int j = 0; j < V; ++j) sum[j] += __shfl_xor_sync(0xffffffffu, sum[j], mask);
+  }
+  __syncthreads();  // what was there has been read
+  if (lane < across) {
+#pragma unroll
+    for (int j = 0; j < V; ++j) shared[threadIdx.x / 32][lane * V + j] = sum[j];
+  }
+  __syncthreads();
+  if (i >= across * V || first + i >= channels) return;
+  S all = shared[0][i];
+#pragma unroll
+  for (int warp = 1; warp < kThreads / 32; ++warp) all += shared[warp][i];
+  to[first + i] = all;
+}
+
+template <typename T, int V, int form, bool bent>
+__global__ void __launch_bounds__(kThreads, form == kAny ? 2 : 4)
+    with_sums(Params p, Settings<typename Real<T>::type> s, Layout layout) {
   typedef typename Real<T>::type S;
-  __shared__ S shared[kThreads];
-  const int across = layout.across, down = kThreads / across, tx = threadIdx.x % across, ty = threadIdx.x / across;
-  const int64_t unit = blockIdx.x, n = unit / layout.per_sample, first = unit % layout.per_sample * layout.rows;
-  const int64_t left = p.rows_per_sample - first, rows = left < layout.rows ? left : layout.rows;
-  const int64_t begin = n * p.rows_per_sample + first, vectors = p.c / V;
+  const int across = layout.across, down = kThreads / across, tx = threadIdx.x & (across - 1), ty = threadIdx.x / across;
+  const int64_t unit = blockIdx.x / layout.stride, n = unit / layout.per_sample;
+  const int64_t first = (unit - n * layout.per_sample) * layout.rows, left = p.rows_per_sample - first;
+  const int64_t begin = n * p.rows_per_sample + first;
+  const int rows = (int)(left < layout.rows ? left : layout.rows);
   S *partial_rows = (S*)p.workspace, *partial_aux = partial_rows + (p.sum_rows ? layout.units * p.c : 0);
-  for (int64_t tile = 0; tile < vectors; tile += across) {
-    const int64_t cv = tile + tx;
+  for (int tile = blockIdx.x % layout.stride; tile < layout.tiles; tile += layout.stride) {
+    const int64_t c = ((int64_t)tile * across + tx) * V;
+    const bool channels = c < p.c;
+    Operands<S, V> o;
+    if (channels) load_parameters<V, form>(p, n, c, &o);
     S sum[V] = {}, sum_aux[V] = {};
-    for (int64_t base = 0; base < rows; base += down) {  // as often for all threads, who wait for each other below
-      const int64_t r = begin + base + ty;
-      const bool inside = base + ty < rows && cv < vectors;
-      S out[V] = {}, aux[V] = {}, row = S(0);
-      if (inside) {
-        if (p.sum_aux) load<T, V>((const T*)p.aux + r * p.c + cv * V, aux);  // before y is written: it may be aux
-        element<T, V, bent>(p, settings, r, cv, out);
-      }
+    int64_t at = (begin + ty) * p.c + c, noise = has<form, kNoise>(p.noise) ? (begin + ty) % p.noise_rows : 0;
+    for (int base = 0; base < rows; base += down) {  // as often for all threads, who work together below
+      S row = S(0);
+      if (channels && base + ty < rows) {
+        S out[V], aux[V];
+        load_images<T, V, form>(p, s, at, &o);
+        if (has<form, kAux>(p.sum_aux)) load<T, V>((const T*)p.aux + at, aux);  // before y is written: it may be aux
+        if (has<form, kNoise>(p.noise)) {
+          while (noise >= p.noise_rows) noise -= p.noise_rows;
+          o.noise[0] = ((const S*)p.noise)[noise] * strength_of<S>(p);
 #pragma unroll
-      for (int j = 0; j < V; ++j) sum[j] += out[j], sum_aux[j] += out[j] * aux[j], row += out[j];
-      if (!p.sum_channels) continue;
-      shared[threadIdx.x] = row;
-      __syncthreads();
-      for (int half = across / 2; half > 0; half /= 2) {
-        if (tx < half) shared[threadIdx.x] += shared[threadIdx.x + half];
-        __syncthreads();
-      }
-      if (tx == 0 && base + ty < rows) {
-        S* to = (S*)p.sum_channels + r;
-        *to = (tile ? *to : S(0)) + shared[threadIdx.x];
-      }
-      __syncthreads();
-    }
-    for (int which = 0; which < 2; ++which) {
-      if (!(which ? p.sum_aux : p.sum_rows)) continue;
-      S* to = (which ? partial_aux : partial_rows) + unit * p.c + cv * V;
-#pragma unroll
-      for (int j = 0; j < V; ++j) {
-        shared[threadIdx.x] = which ? sum_aux[j] : sum[j];
-        __syncthreads();
-        for (int half = down / 2; half > 0; half /= 2) {
-          if (ty < half) shared[threadIdx.x] += shared[threadIdx.x + half * across];
-          __syncthreads();
+          for (int j = 1; j < V; ++j) o.noise[j] = o.noise[0];
         }
-        if (ty == 0 && cv < vectors) to[j] = shared[threadIdx.x];
-        __syncthreads();
+        compute<V, form, bent>(o, s, out);
+#pragma unroll
+        for (int j = 0; j < V; ++j) {
+          sum[j] += out[j], row += out[j];
+          if (has<form, kAux>(p.sum_aux)) sum_aux[j] += out[j] * aux[j];
+        }
+        store_results<T, V, form>(p, at, o, out);
       }
+      if (p.sum_channels) {
+        for (int mask = across / 2; mask > 0; mask /= 2) row += __shfl_xor_sync(0xffffffffu, row, mask);
+        if (tx == 0 && base + ty < rows) {
+          S* to = (S*)p.sum_channels + begin + base + ty;
+          *to = (tile ? *to : S(0)) + row;
+        }
+      }
+      at += down * p.c, noise += down;
     }
+    const int64_t from = (int64_t)tile * across * V;
+    if (p.sum_rows) fold<V>(sum, partial_rows + unit * p.c, across, from, p.c);
+    if (has<form, kAux>(p.sum_aux)) fold<V>(sum_aux, partial_aux + unit * p.c, across, from, p.c);
   }
 }
 
-// One thread for each channel (sum_rows) or each channel of each sample (sum_aux).
+enum { kFinish = 1024 };  // threads of a block of the next kernel
+
+// A block adds up 32 channels (of sum_rows, or of one sample's sum_aux): each warp its share of the units, then one all
+// warps' sums.
 template <typename S>
-__global__ void finish_sums(S* to, const S* partial, int64_t c, int64_t units, int64_t total) {
-  const int64_t i = (int64_t)blockIdx.x * kThreads + threadIdx.x;
-  if (i >= total) return;
-  const S* from = partial + i / c * units * c + i % c;
+__global__ void finish_sums(S* to, const S* partial, int64_t c, int64_t units) {
+  __shared__ S shared[kFinish / 32][32];
+  const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+  const int64_t groups = (c + 31) / 32, set = blockIdx.x / groups, channel = blockIdx.x % groups * 32 + lane;
+  const int64_t begin = units * warp / (kFinish / 32), end = units * (warp + 1) / (kFinish / 32);
   S sum = S(0);
-  for (int64_t unit = 0; unit < units; ++unit) sum += from[unit * c];
-  to[i] = sum;
+  if (channel < c) {
+    const S* from = partial + set * units * c + channel;
+#pragma unroll 8
+    for (int64_t unit = begin; unit < end; ++unit) sum += from[unit * c];
+  }
+  shared[warp][lane] = sum;
+  __syncthreads();
+  if (warp || channel >= c) return;
+  for (int i = 1; i < kFinish / 32; ++i) sum += shared[i][lane];
+  to[set * c + channel] = sum;
 }
 
+template <typename S>
+cudaError_t finish(S* to, const S* partial, int64_t c, int64_t units, int64_t sets, void* stream) {
+  const int64_t blocks = sets * ((c + 31) / 32);
+  if (blocks > INT32_MAX) return cudaErrorInvalidValue;
+  const auto kernel = finish_sums<S>;
+  TF_STYLEGAN_LAUNCH(kernel, (unsigned)blocks, kFinish, stream, to, partial, c, units);
+  return cudaGetLastError();
+}
+
+// What by_rows and with_sums need: 16 bytes at a time everywhere, which never cross the end of a row.
 template <typename T>
 int vector_of(const Params& p) {
-  const void* const pointers[] = {p.x, p.ref, p.dy, p.aux, p.y};
-  return vector_size<T>(p.c, pointers, 5);
+  const void* const pointers[] = {p.x, p.ref, p.dy, p.aux, p.y, p.scale, p.post_scale, p.b};
+  return p.c % (16 / (int)sizeof(T)) == 0 && all_aligned(pointers, 8) ? 16 / (int)sizeof(T) : 1;
 }
 
-template <typename T, int V, bool bent>
-cudaError_t launch(const Params& p, void* stream) {
+template <typename T, int V, int form, bool bent>
+cudaError_t launch_by_rows(const Params& p, const Settings<typename Real<T>::type>& s, void* stream) {
+  const int64_t total = p.rows * (p.c / V);
+  const auto kernel = by_rows<T, V, form, bent>;
+  const Divisors<Divisor> divisors(p, V);
+  TF_STYLEGAN_LAUNCH(kernel, blocks_for(total), kThreads, stream, p, s, divisors, (uint32_t)total);
+  return cudaGetLastError();
+}
+
+template <typename T, int V, int form, bool bent, typename Index, typename D>
+cudaError_t launch_flat(const Params& p, const Settings<typename Real<T>::type>& s, void* stream) {
+  const int64_t total = p.rows * p.c;
+  const unsigned blocks = blocks_for((total + V - 1) / V);
+  if (!blocks) return cudaErrorInvalidValue;
+  const auto kernel = flat<T, V, form, bent, Index, D>;
+  const Divisors<D> divisors(p, 1);
+  TF_STYLEGAN_LAUNCH(kernel, blocks, kThreads, stream, p, s, divisors, (Index)total);
+  return cudaGetLastError();
+}
+
+// Where 32 bits do not count elements, one at a time: few such tensors have rows that vectors do not divide.
+template <typename T, int V, int form, bool bent>
+cudaError_t launch_flat(const Params& p, const Settings<typename Real<T>::type>& s, void* stream) {
+  const void* const pointers[] = {p.x, p.ref, p.dy, p.y};
+  if (p.rows * p.c > INT32_MAX) return launch_flat<T, 1, kAny, bent, uint64_t, WideDivisor>(p, s, stream);
+  if (!all_aligned(pointers, 4)) return launch_flat<T, 1, kAny, bent, uint32_t, Divisor>(p, s, stream);
+  return launch_flat<T, V, form, bent, uint32_t, Divisor>(p, s, stream);
+}
+
+template <typename T, int V, int form, bool bent>
+cudaError_t launch_with_sums(const Params& p, const Settings<typename Real<T>::type>& s, void* stream) {
   typedef typename Real<T>::type S;
-  Settings<S> settings = {S(p.alpha), S(p.gain), S(-1), S(1) / S(p.gain), p.act, p.mode};
-  if (p.act == TF_STYLEGAN_LINEAR) settings.alpha = S(1);
-  if (p.act == TF_STYLEGAN_RELU) settings.alpha = S(0);
-  if (p.clamp >= 0) {  // as it is stored, so that a stored result can be recognised as cut
-    T stored;
-    narrow(S(p.clamp), &stored);
-    settings.clamp = widen(stored);
-  }
-  if (!p.sum_rows && !p.sum_channels && !p.sum_aux) {
-    const int64_t total = p.rows * (p.c / V);
-    const unsigned blocks = blocks_for(total);
-    if (!blocks) return cudaErrorInvalidValue;
-    if (p.rows * p.c <= INT32_MAX) {
-      const auto kernel = elementwise<T, V, bent, uint32_t>;
-      TF_STYLEGAN_LAUNCH(kernel, blocks, kThreads, stream, p, settings, (uint32_t)total);
-    } else {
-      const auto kernel = elementwise<T, V, bent, uint64_t>;
-      TF_STYLEGAN_LAUNCH(kernel, blocks, kThreads, stream, p, settings, (uint64_t)total);
-    }
-    return cudaGetLastError();
-  }
   const Layout layout(p, V);
-  if (layout.units > INT32_MAX) return cudaErrorInvalidValue;
-  const auto kernel = with_sums<T, V, bent>;
-  TF_STYLEGAN_LAUNCH(kernel, (unsigned)layout.units, kThreads, stream, p, settings, layout);
+  const int64_t blocks = layout.units * layout.stride;
+  if (blocks > INT32_MAX) return cudaErrorInvalidValue;
+  const auto kernel = with_sums<T, V, form, bent>;
+  TF_STYLEGAN_LAUNCH(kernel, (unsigned)blocks, kThreads, stream, p, s, layout);
   cudaError_t error = cudaGetLastError();
   const S* partial = (const S*)p.workspace;
   if (error == cudaSuccess && p.sum_rows) {
-    const auto finish = finish_sums<S>;
-    TF_STYLEGAN_LAUNCH(finish, blocks_for(p.c), kThreads, stream, (S*)p.sum_rows, partial, p.c, layout.units, p.c);
+    error = finish((S*)p.sum_rows, partial, p.c, layout.units, 1, stream);
     partial += layout.units * p.c;
-    error = cudaGetLastError();
   }
   if (error == cudaSuccess && p.sum_aux) {
-    const int64_t total = p.rows / p.rows_per_sample * p.c;
-    const auto finish = finish_sums<S>;
-    TF_STYLEGAN_LAUNCH(finish, blocks_for(total), kThreads, stream, (S*)p.sum_aux, partial, p.c, layout.per_sample, total);
-    error = cudaGetLastError();
+    error = finish((S*)p.sum_aux, partial, p.c, layout.per_sample, p.rows / p.rows_per_sample, stream);
   }
   return error;
 }
 
-template <typename T, int V>
-cudaError_t launch(const Params& p, void* stream) {
-  return p.act > TF_STYLEGAN_LRELU ? launch<T, V, true>(p, stream) : launch<T, V, false>(p, stream);
+// The form of a call, kAny unless its activation is linear, relu or lrelu; a slope of 0 wants infinity looked after.
+int form_of(const Params& p) {
+  const bool slope = p.act == TF_STYLEGAN_LINEAR || (p.act == TF_STYLEGAN_LRELU && p.alpha > 0);
+  if (!slope || p.mode == 2) return kAny;
+  return (p.b ? kB : 0) | (p.scale ? kScale : 0) | (p.noise ? kNoise : 0) | (p.post_scale ? kPost : 0) |
+         (p.mode == 1 && p.ref ? kRef : 0) | (p.sum_aux ? kAux : 0);
+}
+
+template <typename T, bool bent>
+cudaError_t launch_any(const Params& p, const Settings<typename Real<T>::type>& s, void* stream) {
+  enum { V = 16 / sizeof(T) };
+  const bool rows = vector_of<T>(p) > 1;
+  if (p.sum_rows || p.sum_channels || p.sum_aux) {
+    return rows ? launch_with_sums<T, V, kAny, bent>(p, s, stream) : launch_with_sums<T, 1, kAny, bent>(p, s, stream);
+  }
+  if (rows && p.rows * p.c / V <= INT32_MAX) return launch_by_rows<T, V, kAny, bent>(p, s, stream);
+  return launch_flat<T, V, kAny, bent>(p, s, stream);
 }
 
 template <typename T>
 cudaError_t launch(const Params& p, void* stream) {
-  return vector_of<T>(p) > 1 ? launch<T, 16 / sizeof(T)>(p, stream) : launch<T, 1>(p, stream);
+  enum { V = 16 / sizeof(T) };
+  const Settings<typename Real<T>::type> s = settings_of<T>(p);
+  const bool sums = p.sum_rows || p.sum_channels || p.sum_aux, rows = vector_of<T>(p) > 1;
+  const int form = form_of(p);
+  if (rows && sums) {
+    if (form == kRef) return launch_with_sums<T, V, kRef, false>(p, s, stream);
+    if (form == (kRef | kPost | kAux)) return launch_with_sums<T, V, kRef | kPost | kAux, false>(p, s, stream);
+    if (form == (kPost | kAux)) return launch_with_sums<T, V, kPost | kAux, false>(p, s, stream);
+  } else if (rows && p.rows * p.c / V <= INT32_MAX) {
+    if (form == kB) return launch_by_rows<T, V, kB, false>(p, s, stream);
+    if (form == (kB | kScale | kNoise)) return launch_by_rows<T, V, kB | kScale | kNoise, false>(p, s, stream);
+    if (form == kRef) return launch_by_rows<T, V, kRef, false>(p, s, stream);
+  } else if (!sums && form == kB) {
+    return launch_flat<T, V, kB, false>(p, s, stream);
+  }
+  return p.act > TF_STYLEGAN_LRELU ? launch_any<T, true>(p, s, stream) : launch_any<T, false>(p, s, stream);
+}
+
+template <>
+cudaError_t launch<double>(const Params& p, void* stream) {
+  const Settings<double> s = settings_of<double>(p);
+  if (p.sum_rows || p.sum_channels || p.sum_aux) {
+    return p.act > TF_STYLEGAN_LRELU ? launch_with_sums<double, 1, kAny, true>(p, s, stream)
+                                     : launch_with_sums<double, 1, kAny, false>(p, s, stream);
+  }
+  return p.act > TF_STYLEGAN_LRELU ? launch_flat<double, 1, kAny, true>(p, s, stream)
+                                   : launch_flat<double, 1, kAny, false>(p, s, stream);
 }
 
 int64_t units_of(const Params& p) {
@@ -323,7 +414,7 @@ extern "C" int tf_stylegan_fused_bias_act_cuda(const Params* p, void* stream) {
     case TF_STYLEGAN_FLOAT16:
       return (int)launch<__half>(*p, stream);
     case TF_STYLEGAN_FLOAT64:
-      return (int)launch<double, 1>(*p, stream);
+      return (int)launch<double>(*p, stream);
   }
   return (int)cudaErrorInvalidValue;
 }

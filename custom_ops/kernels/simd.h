@@ -96,8 +96,9 @@ SIMD_INLINE vh narrow_float16(vf x) { return (vh)_mm256_cvtps_ph((__m256)x, _MM_
 SIMD_INLINE vf widen_float16(vh h) {
   const vu u = __builtin_convertvector(h, vu);
   const vu sign = (u & 0x8000u) << 16, rest = (u & 0x7fffu) << 13;
-  // Multiplying by 2^112 moves the exponent's bias and makes normal numbers of subnormal ones.
-  const vu finite = bits_of<vu>(bits_of<vf>(rest) * 5.192296858534828e33f);
+  // Subnormal numbers by way of integers: threads that take float32's for zero, like TensorFlow's, never meet one.
+  const vu tiny = bits_of<vu>(__builtin_convertvector((vi)(u & 0x3ffu), vf) * 5.9604644775390625e-8f);  // 2^−24
+  const vu finite = (u & 0x7c00u) == 0 ? tiny : rest + (112u << 23);
   return bits_of<vf>(sign | ((u & 0x7c00u) == 0x7c00u ? rest | 0x7f800000u : finite));
 }
 SIMD_INLINE vh narrow_float16(vf x) {

@@ -22,8 +22,10 @@ struct Rows {
 };
 
 // lines[g][pixel · step … + n) = Σ over u of weights[g][u] · x.row[u][pixel · x.step … + n), for `count` rows u, added to
-// what is there if `add`. U: the count where it is fixed, 0 where it is known at run time.
-template <int G, int U, typename T, typename S>
+// what is there if `add`. U: the count where it is fixed, 0 where it is known at run time. The second of two lines begins
+// D rows further down, and the first ends as many rows earlier: what a result does not see must not even meet a weight of
+// zero, since it may be infinite.
+template <int G, int U, int D, typename T, typename S>
 void combine(S* lines, int64_t line, int64_t step, Rows<T> x, const S (*weights)[kMostRows], int64_t count, int64_t n,
              int64_t pixels, bool add) {
   typedef typename Simd<T>::V V;
@@ -32,6 +34,7 @@ void combine(S* lines, int64_t line, int64_t step, Rows<T> x, const S (*weights)
   for (int64_t u = 0; u < rows; ++u) {
     for (int g = 0; g < G; ++g) w[g][u] = splat(weights[g][u]);
   }
+  const auto sees = [](int g, int64_t u) { return G == 1 || (g ? u >= D : u < U - D); };
   for (int64_t pixel = 0; pixel < pixels; ++pixel) {
     for (int64_t i = 0; i < n; i += L) {
       V sums[G] = {};
@@ -39,14 +42,14 @@ void combine(S* lines, int64_t line, int64_t step, Rows<T> x, const S (*weights)
         for (int g = 0; add && g < G; ++g) sums[g] = load(lines + g * line + i);
         for (int64_t u = 0; u < rows; ++u) {
           const V v = load(x.row[u] + i);
-          for (int g = 0; g < G; ++g) sums[g] += w[g][u] * v;
+          for (int g = 0; g < G; ++g) sums[g] = sees(g, u) ? sums[g] + w[g][u] * v : sums[g];
         }
         for (int g = 0; g < G; ++g) store<false>(lines + g * line + i, sums[g]);
       } else {
         for (int g = 0; add && g < G; ++g) sums[g] = load_part(lines + g * line + i, n - i);
         for (int64_t u = 0; u < rows; ++u) {
           const V v = load_part(x.row[u] + i, n - i);
-          for (int g = 0; g < G; ++g) sums[g] += w[g][u] * v;
+          for (int g = 0; g < G; ++g) sums[g] = sees(g, u) ? sums[g] + w[g][u] * v : sums[g];
         }
         for (int g = 0; g < G; ++g) store_part(lines + g * line + i, sums[g], n - i);
       }
@@ -59,12 +62,21 @@ void combine(S* lines, int64_t line, int64_t step, Rows<T> x, const S (*weights)
 template <typename T, typename S>
 struct Combine {
   typedef void (*Function)(S*, int64_t, int64_t, Rows<T>, const S (*)[kMostRows], int64_t, int64_t, int64_t, bool);
-  template <int G>
+  // One line of so many rows.
   static Function of(int64_t rows) {
-    static const Function table[] = {combine<G, 0, T, S>, combine<G, 1, T, S>, combine<G, 2, T, S>,
-                                     combine<G, 3, T, S>, combine<G, 4, T, S>, combine<G, 5, T, S>,
-                                     combine<G, 6, T, S>, combine<G, 7, T, S>, combine<G, 8, T, S>};
+    static const Function table[] = {combine<1, 0, 0, T, S>, combine<1, 1, 0, T, S>, combine<1, 2, 0, T, S>,
+                                     combine<1, 3, 0, T, S>, combine<1, 4, 0, T, S>, combine<1, 5, 0, T, S>,
+                                     combine<1, 6, 0, T, S>, combine<1, 7, 0, T, S>, combine<1, 8, 0, T, S>};
     return table[rows <= 8 ? rows : 0];
+  }
+  // Two lines, `down` (1 or 2) rows apart, of `rows` (down + 1 to 8) rows together.
+  static Function of_two(int64_t rows, int64_t down) {
+    static const Function one[] = {combine<2, 2, 1, T, S>, combine<2, 3, 1, T, S>, combine<2, 4, 1, T, S>,
+                                   combine<2, 5, 1, T, S>, combine<2, 6, 1, T, S>, combine<2, 7, 1, T, S>,
+                                   combine<2, 8, 1, T, S>};
+    static const Function two[] = {combine<2, 3, 2, T, S>, combine<2, 4, 2, T, S>, combine<2, 5, 2, T, S>,
+                                   combine<2, 6, 2, T, S>, combine<2, 7, 2, T, S>, combine<2, 8, 2, T, S>};
+    return down == 1 ? one[rows - 2] : two[rows - 3];
   }
 };
 
@@ -85,9 +97,11 @@ class Worker {
     }
     for (int64_t row = begin; row < end;) {
       const int64_t oy = row % job.p.out_h;
-      const int64_t rows = at_most(job.group, at_most(end - row, job.p.out_h - oy));
-      worker.rows(row / job.p.out_h, oy, rows == job.group ? rows : 1);
-      row += rows == job.group ? rows : 1;
+      // At the borders of the image rows are done alone, with those of their rows that there are.
+      const bool inside = job.ay.first(oy) >= 0 && job.ay.first(oy + 1) + job.ay.taps <= job.p.in_h;
+      const int64_t rows = job.group == 2 && inside && at_most(end - row, job.p.out_h - oy) >= 2 ? 2 : 1;
+      worker.rows(row / job.p.out_h, oy, rows);
+      row += rows;
     }
     finish_streaming();
   }
@@ -113,7 +127,7 @@ class Worker {
   }
   ~Worker() { free(memory_); }
 
-  // Computes `group` rows of the result from oy on, of sample n.
+  // Computes one row of the result, oy, of sample n; or two that have all their rows within the image.
   void rows(int64_t n, int64_t oy, int64_t group) {
     n_ = n;
     const int64_t first = ay_.first(oy), last = ay_.first(oy + group - 1) + ay_.count(ay_.phase(oy + group - 1));
@@ -194,7 +208,7 @@ class Worker {
     int64_t n = p_.c;
     if (step == n) n *= pixels, pixels = 1;  // nothing between pixels: one long run
     if (job_.separable) {
-      const auto run = lines == 2 ? Combine<T, S>::template of<2>(num_rows_) : Combine<T, S>::template of<1>(num_rows_);
+      const auto run = lines == 2 ? Combine<T, S>::of_two(num_rows_, ay_.down) : Combine<T, S>::of(num_rows_);
       run(to, line_, step, x, column_, num_rows_, n, pixels, false);
       return;
     }
@@ -202,7 +216,7 @@ class Worker {
     for (int64_t u = 0; u < num_rows_; ++u) {
       Rows<T> row;
       row.row[0] = x.row[u], row.step = x.step;
-      combine<1, 1>(to + u * line_, line_, step, row, one, 1, n, pixels, false);
+      combine<1, 1, 0>(to + u * line_, line_, step, row, one, 1, n, pixels, false);
     }
   }
 
@@ -264,7 +278,8 @@ class Worker {
   }
 
   SIMD_INLINE V lrelu(V in, S alpha, S gain, S clamp) {
-    V y = (in > 0 ? in : in * alpha) * gain;
+    const V below = alpha == 0 ? (in != in ? in : V{}) : in * alpha;  // 0 times infinity is no number
+    V y = (in > 0 ? in : below) * gain;
     if (clamp < 0) return y;
     y = y > clamp ? splat(clamp) : y;
     return y < -clamp ? splat(-clamp) : y;
@@ -303,7 +318,7 @@ class Worker {
           weights[0][t] = weights_[(j * up + phase) * job_.taps + t];
           x.row[t] = down == 1 ? from_ + j * line_ + q * c : sorted_ + ((j * down + q % down) * width + q / down) * c;
         }
-        Combine<S, S>::template of<1>(job_.taps)(to, 0, 0, x, weights, job_.taps, count * c, 1, j > 0);
+        Combine<S, S>::of(job_.taps)(to, 0, 0, x, weights, job_.taps, count * c, 1, j > 0);
       }
     }
     if (up > 1) copy_pixels(result_, phases_, up, phase_size_, 1, end - begin);

@@ -1,8 +1,11 @@
 // upfirdn_2d on a GPU. The usual cases (a kernel of at most 4 x 4 that is a product of a column and a row; up 2, down 2 or
-// neither) go down the image: a thread keeps the last rows of the input, filtered along x, in registers, so that each of
-// its pixels is read once for each tap of the row and comes from the first-level cache, where its neighbours' reads
-// brought it. All other cases add up the taps of each result one by one.
+// neither) go down the image: a thread filters one row of the input after the other along x and adds it, times the weights
+// of the column, to the results that it belongs to, which wait in registers. Each pixel is read once for each tap of the
+// row and comes from the first-level cache, where its neighbours' reads brought it. All other cases add up the taps of
+// each result one by one.
 #include "upfirdn_2d.h"
+
+#include <math.h>
 
 #include "cuda.h"
 
@@ -26,7 +29,7 @@ struct Axis {
 template <typename S>
 struct Plan {
   Axis y, x;
-  S alpha, gain, clamp;
+  S alpha, gain, most;  // most: what results are cut to, infinity where they are not
   S column[2][kTaps], row[2][kTaps];  // by phase, turned; for the usual cases
 };
 
@@ -35,96 +38,164 @@ struct Taps {
   float k[kSmall];
 };
 
-// Pixel (iy, ix) of sample n, which must be inside of the image.
-template <typename T>
+// Pixel (iy, ix) of sample n; only to be read if it is inside of the image.
+template <typename T, bool interleaved>
 __device__ inline const T* pixel(const Params& p, int64_t n, int64_t iy, int64_t ix) {
-  if (!p.interleaved) return (const T*)p.x + ((n * p.in_h + iy) * p.in_w + ix) * p.c;
+  if (!interleaved) return (const T*)p.x + ((n * p.in_h + iy) * p.in_w + ix) * p.c;
   const int odd_y = (int)(iy & 1), odd_x = (int)(ix & 1);
   const int64_t h = (p.in_h + 1 - odd_y) / 2, w = (p.in_w + 1 - odd_x) / 2;
   const void* image = odd_y ? (odd_x ? p.x11 : p.x10) : (odd_x ? p.x01 : p.x);
   return (const T*)image + ((n * h + (iy >> 1)) * w + (ix >> 1)) * p.c;
 }
 
-// The epilogue, and the V results from channel c on of pixel (oy, ox).
-template <typename T, int V, typename S>
-__device__ inline void finish(const Params& p, const Plan<S>& plan, int64_t n, int64_t oy, int64_t ox, int64_t c, S* v) {
-  if (p.epilogue) {
-    S noise = S(0);
-    if (p.noise) {
-      noise = ((const S*)p.noise)[((p.noise_n == 1 ? 0 : n) * p.out_h + oy) * p.out_w + ox];
-      noise *= p.strength ? *(const S*)p.strength : S(1);
-    }
+// What the epilogue of a thread's channels is made of.
+template <typename S, int V>
+struct Epilogue {
+  S scale[V], b[V], strength;
+  __device__ Epilogue(const Params& p, int64_t n, int64_t c) : strength(p.noise && p.strength ? *(const S*)p.strength : S(1)) {
+#pragma unroll
+    for (int j = 0; j < V; ++j) scale[j] = S(1), b[j] = S(0);
+    if (p.scale) load_numbers<V>((const S*)p.scale + n * p.c + c, scale);
+    if (p.b) load_numbers<V>((const S*)p.b + c, b);
+  }
+  __device__ void apply(const Plan<S>& plan, S noise, S* v) const {
+    noise *= strength;
 #pragma unroll
     for (int j = 0; j < V; ++j) {
-      S y = v[j] * (p.scale ? ((const S*)p.scale)[n * p.c + c + j] : S(1));
-      y += (p.b ? ((const S*)p.b)[c + j] : S(0)) + noise;
-      y = (y > 0 ? y : plan.alpha == 0 && y == y ? S(0) : y * plan.alpha) * plan.gain;
-      if (plan.clamp >= 0) y = y > plan.clamp ? plan.clamp : y < -plan.clamp ? -plan.clamp : y;
-      v[j] = y;
+      const S y = v[j] * scale[j] + (b[j] + noise);
+      v[j] = cut((y > 0 ? y : plan.alpha == 0 && y == y ? S(0) : y * plan.alpha) * plan.gain, plan.most);
     }
   }
-  store<T, V>((T*)p.y + ((n * p.out_h + oy) * p.out_w + ox) * p.c + c, v);
+};
+
+// Place of the noise for pixel (oy, ox).
+__device__ inline int64_t noise_at(const Params& p, int64_t n, int64_t oy, int64_t ox) {
+  return ((p.noise_n == 1 ? 0 : n) * p.out_h + oy) * p.out_w + ox;
 }
 
-// Axis::first for factors known to the compiler.
-template <int up, int down>
-__device__ inline int64_t first_of(int64_t o, int64_t pad) {
-  const int64_t a = o * down - pad;
-  return up == 1 ? a : (a + 1) >> 1;
-}
+// Read where there is no pixel: as good as a zero, and no reason to wait or to part.
+__device__ const double kZeros[2] = {0, 0};
 
-// The usual cases: kRows results below one another of one pixel column and V channels.
-template <typename T, int V, int up, int down>
-__global__ void usual(Params p, Plan<typename Real<T>::type> plan, int64_t total) {
+// A column of the input that goes down with its thread. Of interleaved images, even rows lie in one and odd rows in
+// another.
+template <typename T, bool interleaved>
+struct Column {
+  const T *here, *next;  // where the next row is read from; interleaved: and the one after it
+  int64_t step;
+  __device__ void begin(const Params& p, int64_t n, int64_t iy, int64_t ix, int64_t c) {
+    if (ix < 0 || ix >= p.in_w) {
+      here = next = (const T*)kZeros, step = 0;
+    } else if (interleaved) {
+      here = pixel<T, true>(p, n, iy, ix) + c, next = pixel<T, true>(p, n, iy + 1, ix) + c;
+      step = (p.in_w + 1 - (ix & 1)) / 2 * p.c;
+    } else {
+      here = pixel<T, false>(p, n, iy, ix) + c, step = p.in_w * p.c;
+    }
+  }
+  __device__ void down() {
+    const T* after = here + step;
+    if (interleaved) {
+      here = next, next = after;
+    } else {
+      here = after;
+    }
+  }
+};
+
+// How threads are laid out: `across` vectors of channels beside each other, then pixels of a row, then the rest of the
+// channels, strips of rows and samples. Few vectors at a time leave room for many neighbouring pixels in a block, which
+// read the same.
+struct Places {
+  Divisor across, width, groups, strips;
+  Places(const Params& p, int64_t across, int64_t vectors)
+      : across(across), width(p.out_w), groups(vectors / across), strips((p.out_h + kRows - 1) / kRows) {}
+};
+
+// The usual cases: kRows results below one another of one pixel column and V channels. taps: of a phase, in both
+// directions. k counts results, or with up 2 pairs of results, both of which begin with row k of the input.
+template <typename T, int V, int up, int down, int taps, bool interleaved, bool epilogue>
+__global__ void __launch_bounds__(kThreads, 3)
+    usual(Params p, Plan<typename Real<T>::type> plan, Places places, uint32_t total) {
   typedef typename Real<T>::type S;
-  enum { taps = (kTaps + up - 1) / up };  // of a phase
-  const int64_t vectors = p.c / V, strips = (p.out_h + kRows - 1) / kRows;
-  int64_t i = (int64_t)blockIdx.x * kThreads + threadIdx.x;
+  enum { last = (taps - 1) / down };  // a result is complete as many steps after its first row
+  uint32_t i = blockIdx.x * kThreads + threadIdx.x;
   if (i >= total) return;
-  const int64_t c = i % vectors * V;
-  i /= vectors;
-  const int64_t ox = i % p.out_w;
-  i /= p.out_w;
-  const int64_t begin = i % strips * kRows, n = i / strips;
-  const int64_t end = begin + kRows < p.out_h ? begin + kRows : p.out_h;
-  const int64_t first_x = first_of<up, down>(ox, plan.x.pad);
-  S row[taps], lines[taps][V] = {};  // the last input rows, filtered along x
+  uint32_t rest = places.across.quotient(i);
+  int64_t c = i - rest * places.across.by;
+  i = rest, rest = places.width.quotient(i);
+  const int64_t ox = i - rest * places.width.by;
+  i = rest, rest = places.groups.quotient(i);
+  c = (c + (i - rest * places.groups.by) * places.across.by) * V;
+  i = rest, rest = places.strips.quotient(i);
+  const int64_t n = rest;
+  const int begin = (i - rest * places.strips.by) * kRows;
+  const int end = begin + kRows < p.out_h ? begin + kRows : (int)p.out_h;
+
+  // Along x. Indices that the compiler knows keep the plan out of memory.
+  const int64_t left = ox * down - plan.x.pad, first_x = up == 1 ? left : (left + 1) >> 1;
+  const bool second = up == 2 && (left & 1);
+  S row[taps];
 #pragma unroll
-  for (int t = 0; t < taps; ++t) row[t] = plan.row[0][t];
-  if (up == 2 && first_x * up != ox * down - plan.x.pad) {
+  for (int t = 0; t < taps; ++t) row[t] = second ? plan.row[1][t] : plan.row[0][t];
+
+  // Along y.
+  const int pad = (int)plan.y.pad, height = (int)p.in_h;
+  int k = up == 1 ? begin : (begin - pad + 1) >> 1, iy = up == 1 ? begin * down - pad : k;
+  const int steps = (up == 1 ? end - begin : ((end - pad) >> 1) - k + 1) + last;
+  Column<T, interleaved> column[taps];
 #pragma unroll
-    for (int t = 0; t < taps; ++t) row[t] = plan.row[1][t];  // indices known to the compiler keep the plan out of memory
-  }
-  int64_t oy = begin;
-  for (int64_t iy = first_of<up, down>(begin, plan.y.pad); oy < end; ++iy) {
+  for (int t = 0; t < taps; ++t) column[t].begin(p, n, iy, first_x + t, c);
+  T* y = (T*)p.y + ((n * p.out_h + begin) * p.out_w + ox) * p.c + c;
+  const int64_t y_step = p.out_w * p.c;
+  const S* noise = epilogue && p.noise ? (const S*)p.noise + noise_at(p, n, begin, ox) : nullptr;
+  const Epilogue<S, epilogue ? V : 1> finish(p, n, c);
+
+  S sums[up][last + 1][V] = {};  // by phase and by how many steps ago the result began
+  for (int step = 0; step < steps; ++step) {
 #pragma unroll
-    for (int t = 0; t < taps; ++t) {
+    for (int d = 0; d < down; ++d, ++iy) {
+      S line[V] = {};  // a row of the input, filtered along x
+      if (iy >= 0 && iy < height) {
+        S x[taps][V];
 #pragma unroll
-      for (int j = 0; j < V; ++j) lines[t][j] = t + 1 < taps ? lines[t + 1 < taps ? t + 1 : t][j] : S(0);
-    }
-    if (iy >= 0 && iy < p.in_h) {
+        for (int t = 0; t < taps; ++t) load<T, V>(column[t].here, x[t]);
 #pragma unroll
-      for (int t = 0; t < taps; ++t) {
-        if (first_x + t < 0 || first_x + t >= p.in_w) continue;
-        S x[V];
-        load<T, V>(pixel<T>(p, n, iy, first_x + t) + c, x);
+        for (int t = 0; t < taps; ++t) {
 #pragma unroll
-        for (int j = 0; j < V; ++j) lines[taps - 1][j] += row[t] * x[j];
+          for (int j = 0; j < V; ++j) line[j] += row[t] * x[t][j];
+        }
+      }
+#pragma unroll
+      for (int t = 0; t < taps; ++t) column[t].down();
+      // To every result that the row belongs to; the first row of a step begins one.
+#pragma unroll
+      for (int phase = 0; phase < up; ++phase) {
+#pragma unroll
+        for (int m = last; m >= 0; --m) {
+          if (d + m * down >= taps) continue;
+          const S weight = plan.column[phase][d + m * down];
+#pragma unroll
+          for (int j = 0; j < V; ++j) {
+            const S before = d > 0 ? sums[phase][m][j] : m > 0 ? sums[phase][m > 0 ? m - 1 : 0][j] : S(0);
+            sums[phase][m][j] = before + weight * line[j];
+          }
+        }
       }
     }
-    // The results whose last row this was.
-    while (oy < end && first_of<up, down>(oy, plan.y.pad) + taps - 1 == iy) {
-      const bool second = up == 2 && (iy - taps + 1) * up != oy * down - plan.y.pad;
-      S sum[V] = {};
+    if (step < last) continue;
 #pragma unroll
-      for (int t = 0; t < taps; ++t) {
-        const S weight = second ? plan.column[1][t] : plan.column[0][t];
+    for (int phase = up - 1; phase >= 0; --phase) {
+      const int oy = up == 1 ? k : 2 * k - phase + pad;
+      if (up == 2 && (oy < begin || oy >= end)) continue;
+      S result[V];
 #pragma unroll
-        for (int j = 0; j < V; ++j) sum[j] += weight * lines[t][j];
-      }
-      finish<T, V>(p, plan, n, oy, ox, c, sum);
-      ++oy;
+      for (int j = 0; j < V; ++j) result[j] = sums[phase][last][j];
+      if (epilogue) finish.apply(plan, noise ? *noise : S(0), result);
+      store<T, V>(y, result);
+      y += y_step;
+      if (epilogue && noise) noise += p.out_w;
     }
+    ++k;
   }
 }
 
@@ -150,12 +221,17 @@ __global__ void general(Params p, Plan<typename Real<T>::type> plan, Taps near, 
       const int tap = (p.kh - 1 - ty) * p.kw + p.kw - 1 - tx;
       const S weight = S(far ? far[tap] : near.k[tap]);
       S x[V];
-      load<T, V>(pixel<T>(p, n, first_y + j, first_x + l) + c, x);
+      const int64_t iy = first_y + j, ix = first_x + l;
+      load<T, V>((p.interleaved ? pixel<T, true>(p, n, iy, ix) : pixel<T, false>(p, n, iy, ix)) + c, x);
 #pragma unroll
       for (int e = 0; e < V; ++e) sum[e] += weight * x[e];
     }
   }
-  finish<T, V>(p, plan, n, oy, ox, c, sum);
+  if (p.epilogue) {
+    const S noise = p.noise ? ((const S*)p.noise)[noise_at(p, n, oy, ox)] : S(0);
+    Epilogue<S, V>(p, n, c).apply(plan, noise, sum);
+  }
+  store<T, V>((T*)p.y + ((n * p.out_h + oy) * p.out_w + ox) * p.c + c, sum);
 }
 
 double magnitude(double x) { return x < 0 ? -x : x; }
@@ -186,24 +262,52 @@ bool split(const Params& p, Plan<S>* plan) {
   return true;
 }
 
-template <typename T, int V, int up, int down>
+template <typename T, int V, int up, int down, int taps, bool interleaved, bool epilogue>
 cudaError_t launch_usual(const Params& p, const Plan<typename Real<T>::type>& plan, void* stream) {
-  const int64_t total = p.n * ((p.out_h + kRows - 1) / kRows) * p.out_w * (p.c / V);
-  const unsigned blocks = blocks_for(total);
-  if (!blocks) return cudaErrorInvalidValue;
-  const auto kernel = usual<T, V, up, down>;
-  TF_STYLEGAN_LAUNCH(kernel, blocks, kThreads, stream, p, plan, total);
+  const int64_t vectors = p.c / V, strips = (p.out_h + kRows - 1) / kRows;
+  int64_t across = vectors;
+  while (across > 32 && across % 2 == 0) across /= 2;
+  const int64_t total = p.n * strips * p.out_w * vectors;
+  const auto kernel = usual<T, V, up, down, taps, interleaved, epilogue>;
+  TF_STYLEGAN_LAUNCH(kernel, blocks_for(total), kThreads, stream, p, plan, Places(p, across, vectors), (uint32_t)total);
   return cudaGetLastError();
+}
+
+// Kernels of fewer taps have their own code where vectors are whole: others' time goes elsewhere.
+template <typename T, int V, int down>
+cudaError_t launch_taps(const Params& p, const Plan<typename Real<T>::type>& plan, void* stream) {
+  const int taps = V == 1 ? kTaps : p.kh > p.kw ? p.kh : p.kw;
+  if (taps <= 2) return launch_usual<T, V, 1, down, V == 1 ? kTaps : 2, false, false>(p, plan, stream);
+  if (taps == 3) return launch_usual<T, V, 1, down, V == 1 ? kTaps : 3, false, false>(p, plan, stream);
+  return launch_usual<T, V, 1, down, kTaps, false, false>(p, plan, stream);
+}
+
+// Whether a call is a usual one, with numbers that 32 bits count; fills in the plan.
+template <typename T, int V>
+bool is_usual(const Params& p, Plan<typename Real<T>::type>* plan) {
+  const int64_t far = 1 << 28, threads = p.n * ((p.out_h + kRows - 1) / kRows) * p.out_w * (p.c / V);
+  return p.up_y == p.up_x && p.down_y == p.down_x && p.up_y * p.down_y <= 2 && threads <= INT32_MAX && p.in_h < far &&
+         p.out_h < far && p.pad_y < far && p.pad_y > -far && split(p, plan);
 }
 
 template <typename T, int V>
 cudaError_t launch(const Params& p, void* workspace, void* stream) {
   typedef typename Real<T>::type S;
-  Plan<S> plan = {{p.pad_y, p.up_y, p.down_y, p.kh}, {p.pad_x, p.up_x, p.down_x, p.kw}, S(p.alpha), S(p.gain), S(p.clamp)};
-  if (p.up_y == p.up_x && p.down_y == p.down_x && p.up_y * p.down_y <= 2 && split(p, &plan)) {
-    if (p.up_y == 2) return launch_usual<T, V, 2, 1>(p, plan, stream);
-    if (p.down_y == 2) return launch_usual<T, V, 1, 2>(p, plan, stream);
-    return launch_usual<T, V, 1, 1>(p, plan, stream);
+  Plan<S> plan = {{p.pad_y, p.up_y, p.down_y, p.kh}, {p.pad_x, p.up_x, p.down_x, p.kw}, S(1), S(1), S(INFINITY)};
+  if (p.epilogue) plan.alpha = S(p.alpha), plan.gain = S(p.gain);
+  if (p.epilogue && p.clamp >= 0) plan.most = S(p.clamp);
+  const bool plain = p.up_y * p.down_y == 1, more = p.epilogue || p.interleaved;
+  if ((plain || !more) && is_usual<T, V>(p, &plan)) {
+    if (p.up_y == 2) {
+      if (V > 1 && p.kh <= 2 && p.kw <= 2) return launch_usual<T, V, 2, 1, V == 1 ? 2 : 1, false, false>(p, plan, stream);
+      return launch_usual<T, V, 2, 1, 2, false, false>(p, plan, stream);
+    }
+    if (p.down_y == 2) return launch_taps<T, V, 2>(p, plan, stream);
+    if (!more) return launch_taps<T, V, 1>(p, plan, stream);
+    Params q = p;
+    if (!p.epilogue) q.scale = q.b = q.noise = nullptr;  // one that does nothing
+    if (p.interleaved) return launch_usual<T, V, 1, 1, kTaps, true, true>(q, plan, stream);
+    return launch_usual<T, V, 1, 1, kTaps, false, true>(q, plan, stream);
   }
   const int64_t total = p.n * p.out_h * p.out_w * (p.c / V);
   const unsigned blocks = blocks_for(total);
@@ -215,7 +319,10 @@ cudaError_t launch(const Params& p, void* workspace, void* stream) {
   } else {  // copied before the call returns: k is not pinned memory
     const cudaError_t error =
         cudaMemcpyAsync(workspace, p.k, p.kh * p.kw * sizeof(float), cudaMemcpyHostToDevice, (cudaStream_t)stream);
-    if (error != cudaSuccess) return error;
+    if (error != cudaSuccess) {
+      cudaGetLastError();  // told here, and not again by the next launch
+      return error;
+    }
     far = (const float*)workspace;
   }
   const auto kernel = general<T, V>;
@@ -225,8 +332,9 @@ cudaError_t launch(const Params& p, void* workspace, void* stream) {
 
 template <typename T>
 cudaError_t launch(const Params& p, void* workspace, void* stream) {
-  const void* const pointers[] = {p.x, p.x01, p.x10, p.x11, p.y};
-  if (vector_size<T>(p.c, pointers, 5) > 1) return launch<T, 16 / sizeof(T)>(p, workspace, stream);
+  enum { V = 16 / sizeof(T) };
+  const void* const pointers[] = {p.x, p.x01, p.x10, p.x11, p.y, p.epilogue ? p.scale : nullptr, p.epilogue ? p.b : nullptr};
+  if (p.c % V == 0 && all_aligned(pointers, 7)) return launch<T, V>(p, workspace, stream);
   return launch<T, 1>(p, workspace, stream);
 }
 

@@ -32,7 +32,7 @@ struct Job {
   Axis ay, ax;
   bool separable, stream;
   int no_memory;
-  int64_t group;  // rows of the result done together
+  int64_t group;  // rows of the result done together at most: 1 or 2
   int64_t lines;  // that a group needs
   int64_t taps;   // of the longest phase along x
   S column[TF_STYLEGAN_MAX_TAPS];  // turned; separable only
@@ -49,7 +49,7 @@ struct Job {
     float row[TF_STYLEGAN_MAX_TAPS];
     separable = split(row);
     // Two rows of the result share most of their input, unless they are of different phases.
-    if (separable && ay.up == 1 && ay.down + ay.taps <= 8) group = 2;
+    if (separable && ay.up == 1 && ay.down <= 2 && ay.down + ay.taps <= 8) group = 2;
     lines = separable ? group : ay.most();
     weights = allocate<S>((separable ? 1 : ay.up * ay.most()) * ax.up * taps);
     if (!weights) return;

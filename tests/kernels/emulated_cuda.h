@@ -15,13 +15,21 @@
 #define __global__ static
 #define __device__
 #define __host__
+#define __launch_bounds__(...)
 #define __shared__ static  // blocks run one at a time
 
 typedef int cudaError_t;
 typedef void* cudaStream_t;
 enum { cudaSuccess = 0, cudaErrorInvalidValue = 1, cudaMemcpyHostToDevice = 1 };
-inline cudaError_t cudaGetLastError() { return cudaSuccess; }
+// An error is told again until it is asked for.
+static cudaError_t last_error = cudaSuccess;
+inline cudaError_t cudaGetLastError() {
+  const cudaError_t error = last_error;
+  last_error = cudaSuccess;
+  return error;
+}
 inline cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t n, int, cudaStream_t) {
+  if (!to) return last_error = cudaErrorInvalidValue;
   memcpy(to, from, n);
   return cudaSuccess;
 }
@@ -79,6 +87,18 @@ static void launch(unsigned grid, unsigned block, const std::function<void()>& b
 }  // namespace emulated
 
 static void __syncthreads() { swapcontext(&emulated::fibers[emulated::running].context, &emulated::scheduler); }
+
+// All threads of a block must come here equally often, as they must to __syncthreads().
+template <typename T>
+static T __shfl_xor_sync(unsigned, T mine, int mask) {
+  static std::vector<T> values;
+  values.resize(emulated::fibers.size());
+  values[threadIdx.x] = mine;
+  __syncthreads();
+  const T theirs = values[threadIdx.x ^ mask];
+  __syncthreads();
+  return theirs;
+}
 
 #define TF_STYLEGAN_LAUNCH(kernel, grid, block, stream, ...) \
   emulated::launch(grid, block, [=] { kernel(__VA_ARGS__); })

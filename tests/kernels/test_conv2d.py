@@ -308,14 +308,52 @@ def test_nothing_in_nothing_out(library):
     np.testing.assert_array_equal(dw, np.zeros([3, 3, 4, 6]))
 
 
-def test_not_a_number_goes_where_it_belongs(library, unit):
+@pytest.mark.parametrize("fir", [None, np.ones([4, 4]), np.ones([2, 3])], ids=["plain", "filtered", "any filter"])
+def test_without_channels_there_is_still_the_bias(library, unit, fir):
     extra, _ = unit
-    x = normal(1, 1, 9, 9, 20)
-    x[0, 4, 4, 7] = np.nan
-    y = native_conv.conv2d(library, x, normal(2, 3, 3, 20, 20), pad=(1, 1), **extra)
-    reached = np.zeros([9, 9], bool)
-    reached[3:6, 3:6] = True
-    np.testing.assert_array_equal(np.isnan(y[0]), np.broadcast_to(reached[..., None], [9, 9, 20]))
+    x, w, b = np.zeros([2, 5, 6, 0], np.float32), np.zeros([3, 3, 0, 37], np.float32), normal(1, 37)
+    for up in (1, 2):
+        size = plain_size(x, (3, 3), up, 1, (2, 2))
+        more = {"size": size, "up": up, "pad": (2, 2), "b": b, "act": "relu"}
+        if fir is not None:
+            more |= {"fir": fir, "fir_pad": ((2, 3), (1, 2))}
+            size = [size[i] + (5, 3)[i] - fir.shape[i] + 1 for i in (0, 1)]
+        y = native_conv.conv2d(library, x, w, out=np.full([2, *size, 37], np.nan, np.float32), **extra, **more)
+        np.testing.assert_array_equal(y, np.broadcast_to(np.maximum(b, 0), y.shape))
+
+
+def test_the_largest_numbers(library, unit):
+    """Infinite numbers, and finite ones that no bfloat16 number is near to, whatever they are cut into."""
+    extra, tolerance = unit
+    if extra["parts"] == 1:
+        pytest.skip("rounded to what bfloat16 counts to")
+    x, w = normal(1, 1, 9, 9, 40), normal(2, 3, 3, 40, 33)
+    w[..., 5:10] = np.round(w[..., 5:10] * 4) / 4 + 0.125  # a single part
+    x[0, 2, 2, 3], x[0, 6, 6, 39] = np.inf, -np.inf
+    got = native_conv.conv2d(library, x, w, pad=(1, 1), **extra)
+    np.testing.assert_array_equal(got[~np.isfinite(got)], reference(x, w, pad=(1, 1))[~np.isfinite(got)])
+    assert np.isinf(got).sum() == 2 * 9 * 33
+    w[0, 0, 0, 0] = -np.inf
+    assert np.isneginf(native_conv.conv2d(library, np.abs(normal(1, 1, 3, 3, 40)), w, **extra)[0, 0, 0, 0])
+
+    most = np.finfo(np.float32).max
+    x, w = np.full([1, 4, 4, 16], most, np.float32), normal(3, 1, 1, 16, 16) / 32
+    want = reference(x, w)
+    assert np.abs(want).max() < most
+    np.testing.assert_allclose(
+        native_conv.conv2d(library, x, w, **extra), want, rtol=0, atol=tolerance * most, equal_nan=False
+    )
+    x, w = normal(1, 1, 4, 4, 16) / 32, np.full([1, 1, 16, 16], -most, np.float32)
+    want = reference(x, w)
+    np.testing.assert_allclose(native_conv.conv2d(library, x, w, **extra), want, rtol=0, atol=tolerance * most)
+
+
+def test_infinite_sums_are_cut_by_relu(library, unit):
+    """Also by a leaky ReLU that does not leak: 0 times minus infinity would be no number."""
+    extra, _ = unit
+    x, w = np.full([1, 3, 3, 16], -np.inf, np.float32), np.ones([1, 1, 16, 16], np.float32)
+    y = native_conv.conv2d(library, x, w, act="relu", **extra)
+    np.testing.assert_array_equal(y, np.zeros_like(y))
 
 
 BAD = [
@@ -326,7 +364,7 @@ BAD = [
     ({"dtype": 2}, "out of range"),
     ({"parts": 4}, "out of range"),
     ({"kh": 17}, "out of range"),
-    ({"in_c": 0}, "out of range"),
+    ({"in_c": -1}, "out of range"),
     ({"y": None}, "out of range"),
     ({"noise_n": 3, "noise": np.zeros([3, 4, 4])}, "out of range"),
     ({"n": 2**40, "in_h": 2**20}, "more elements"),

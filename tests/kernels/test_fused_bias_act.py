@@ -1,6 +1,9 @@
 """fused_bias_act's kernels against the definition: activations, modes, sums, types, layouts and wrong arguments."""
 
 import ctypes
+import os
+import subprocess
+import sys
 
 import kernel_helpers
 import numpy as np
@@ -111,6 +114,27 @@ def test_clamped_results_are_recognised(kernels, dtype):
     np.testing.assert_array_equal(kernel_helpers.value(dx, dtype), [[1, 1, 0, 0, 0]])
 
 
+def test_every_float16_number(kernels, isa):
+    """Read and written: all but what is no number come out as they went in, subnormal ones on any thread."""
+    x = np.arange(1 << 16, dtype=np.uint16).view(np.float16).reshape(1, -1)
+    y, total = kernels.fused_bias_act(x, "linear", ("rows",), isa=isa)
+    np.testing.assert_array_equal(y, x)
+    np.testing.assert_array_equal(total, np.float32(x[0]))
+    with kernel_helpers.subnormals_are_zero():
+        y, total = kernels.fused_bias_act(x, "linear", ("rows",), isa=isa)
+        halves = kernels.fused_bias_act(x, "linear", gain=0.5, isa=isa)
+    np.testing.assert_array_equal(y, x)
+    np.testing.assert_array_equal(total, np.float32(x[0]))
+    np.testing.assert_array_equal(halves, np.float16(np.float32(x) * 0.5))
+
+
+@pytest.mark.parametrize("act", ["relu", "lrelu"])
+def test_a_slope_of_zero_hides_infinity(kernels, isa, act):
+    x = np.array([[-np.inf, -1, np.nan, 0, 1, np.inf]], np.float32)
+    y = kernels.fused_bias_act(x, act, alpha=0, isa=isa)
+    np.testing.assert_array_equal(y, [[0, 0, np.nan, 0, 1, np.inf]])
+
+
 @pytest.mark.parametrize(
     "fields, message",
     [
@@ -152,3 +176,20 @@ def test_sizes_are_checked(kernels):
         assert kernels.lib.tf_stylegan_fused_bias_act_cpu(ctypes.byref(FusedBiasAct(**legal)), None) == 0
         code = kernels.lib.tf_stylegan_fused_bias_act_cpu(ctypes.byref(FusedBiasAct(**legal | fields)), None)
         assert message in kernels.lib.tf_stylegan_error(code).decode(), fields
+
+
+@pytest.mark.parametrize("limit", [*SETS, "", "avx9"])
+def test_the_environment_bounds_the_instruction_set(kernels, limit):
+    """A process of its own: it is read once. The convolutions' units for bfloat16 go with it."""
+    program = (
+        "import sys; from tf_stylegan.ops.native import Kernels; kernels = Kernels(sys.argv[1]);"
+        "print(kernels.best_isa(), kernels.lib.tf_stylegan_conv2d_unit(1, 0))"
+    )
+    command = [sys.executable, "-c", program, kernels.lib._name]
+    done = subprocess.run(command, env=os.environ | {"TF_STYLEGAN_MAX_ISA": limit}, capture_output=True, text=True)
+    isa, unit = done.stdout.split()
+    if limit in SETS:
+        assert isa == min(limit, kernels.best_isa(), key=lambda name: ISAS[name])
+        assert unit == "1", "multiply-add"
+    else:
+        assert (isa, unit) == (kernels.best_isa(), str(kernels.lib.tf_stylegan_conv2d_unit(1, 0)))

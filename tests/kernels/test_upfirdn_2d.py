@@ -115,6 +115,31 @@ def test_epilogue_and_interleaved_images(kernels, isa, c, dtype):
             assert_close(kernel_helpers.value(y, dtype), expected, kernel_helpers.TOLERANCES[dtype])
 
 
+@pytest.mark.parametrize("factors", [{}, {"down": (2, 2)}, {"down": (3, 1)}, {"up": (2, 2)}], ids=str)
+@pytest.mark.parametrize("c", [1, 3, 16, 20])
+def test_infinity_stays_where_it_belongs(kernels, isa, factors, c):
+    """Results that do not see an infinite number know nothing of it, however rows are dealt to threads."""
+    k = np.outer([1, 3, 3, 1], [1, 2, 4, 1]).astype(np.float32) / 16
+    up, down = (factors.get(name, (1, 1)) for name in ("up", "down"))
+    for row in range(12):
+        x = np.ones([1, 12, 10, c], np.float32)
+        x[0, row, 4] = np.inf
+        case = {"k": k, "pad": ((2, 1), (2, 1)), "up": up, "down": down}
+        seen = kernel_helpers.upfirdn_2d(np.float64(np.isinf(x)), **case) > 0
+        for threads in (None, pool(2), pool(3), pool(5)):
+            y = kernels.upfirdn_2d(x, **case, isa=isa, threads=threads)
+            np.testing.assert_array_equal(np.isfinite(y), ~seen)
+            assert not np.isnan(y).any()
+
+
+@pytest.mark.parametrize("c", [3, 16, 20])
+def test_relu_of_infinity(kernels, isa, c):
+    x = np.zeros([1, 3, 6, c], np.float32)
+    x[0, :] = np.array([-np.inf, -1, np.nan, 0, 1, np.inf])[:, None]
+    y = kernels.upfirdn_2d(x, np.ones([1, 1]), isa=isa, alpha=0)
+    np.testing.assert_array_equal(y, np.where(x < 0, 0, x))
+
+
 @pytest.mark.parametrize("shape", [(0, 3, 3, 2), (2, 3, 3, 0), (2, 0, 3, 2)])
 def test_empty(kernels, shape):
     y = kernels.upfirdn_2d(np.ones(shape, np.float32), np.ones([2, 2]), pad=((1, 1), (1, 0)))

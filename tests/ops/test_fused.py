@@ -224,6 +224,52 @@ def test_operations_refuse_what_does_not_fit(impl):
         ops.tf_stylegan_fused_bias_act(x, 1.0, **(none | {"noise": [tf.ones([3])]}), act="relu")
     with pytest.raises(tf.errors.InvalidArgumentError, match="an argument is out of range"):
         ops.tf_stylegan_fused_bias_act(x, 1.0, **none, act="relu", mode=1)
+    pair = [tf.ones([2])] * 2
+    with pytest.raises(tf.errors.InvalidArgumentError, match="b must be one tensor or none, got 2"):
+        ops.tf_stylegan_fused_bias_act(x, 1.0, **(none | {"b": pair}), act="relu")
+    with pytest.raises(tf.errors.InvalidArgumentError, match="b must be one tensor or none, got 2"):
+        ops.tf_stylegan_upfirdn2d_act([x], [0, 0, 0, 0], 1.0, scale=[], b=pair, noise=[], **rest)
+    conv = {"out_h": 4, "out_w": 4, "out_c": 2, "in_scale": [], "out_scale": [], "b": pair, "noise": []}
+    with pytest.raises(tf.errors.InvalidArgumentError, match="b must be one tensor or none, got 2"):
+        ops.tf_stylegan_conv2d(x, tf.ones([1, 1, 2, 2]), 1.0, **conv)
+
+
+def test_sizes_that_cannot_be_counted_are_refused(impl):
+    """With words: TensorFlow's shapes end the process otherwise."""
+    if impl == "reference":
+        pytest.skip("the compiled operations' own checks")
+    ops, none = loader.ops(), {"in_scale": [], "out_scale": []}
+    far = 2**31 - 1
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        ops.tf_stylegan_conv2d(
+            tf.ones([8, 1, 1, 1]), tf.ones([1, 1, 1, 1]), 1.0, **none, b=[], noise=[], out_h=far, out_w=far, out_c=1
+        )
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        ops.tf_stylegan_conv2d_filter_gradient(tf.ones([1, 1, 1, 4]), tf.ones([1, 1, 1, 4]), **none, kh=far, kw=far)
+    empty = tf.zeros([2**40, 0, 2**40])
+    lists = {name: [] for name in ("ref", "dy", "aux", "scale", "post_scale", "b", "noise")} | {"aux": [empty]}
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        ops.tf_stylegan_fused_bias_act(empty, 1.0, **lists, act="relu")
+
+
+@pytest.mark.parametrize("shape", [[], [1]])
+def test_a_strength_of_one_number_has_a_gradient_of_its_shape(shape):
+    x, noise, strength = normal(2, 5, 6, 3), normal(1, 5, 6, 1), tf.fill(shape, tf.constant(0.3, tf.float64))
+    calls = {
+        "fused_bias_act": lambda s: fused_bias_act(x, act="lrelu", noise=noise, noise_strength=s),
+        "upfirdn_2d_act": lambda s: upfirdn_2d_act(x, FIR, ((2, 1), (2, 1)), None, noise, s, act="lrelu"),
+    }
+    for name, call in calls.items():
+        with tf.GradientTape() as tape:
+            tape.watch(strength)
+            y = call(strength)
+        assert tape.gradient(y, strength).shape == shape, name
+
+
+def test_a_slope_of_zero_hides_infinity():
+    x = tf.constant([-np.inf, -1, 0, 1, np.inf], shape=[1, 5, 1, 1])
+    y = upfirdn_2d_act(x, np.ones([1, 1]), ((0, 0), (0, 0)), act="relu", gain=1.0)
+    np.testing.assert_array_equal(np.ravel(y), [0, 0, 0, 1, np.inf])
 
 
 @pytest.mark.parametrize("shape", [(0, 4, 5, 3), (2, 0, 5, 3), (2, 4, 5, 0)])

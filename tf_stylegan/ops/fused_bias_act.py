@@ -197,7 +197,7 @@ def _gradient_of_product(op, x, ref, given, strength, settings, cy, c_rows, c_ch
         # Summed over the samples that share a map: their number is N or 1.
         shared = tf.reshape(c_noise, tf.concat([[-1], tf.shape(noise)], axis=0))
         grads["noise"] = tf.reduce_sum(shared, axis=0) * strength
-        grads["strength"] = tf.reduce_sum(c_noise * noise)
+        grads["strength"] = tf.reshape(tf.reduce_sum(c_noise * noise), tf.shape(strength))
     if sums and (post_scale is not None or aux is not None):
         again = custom_fused_bias_act(
             x, mode=1, ref=ref, scale=scale, b=given["b"], noise=noise, strength=strength, post_scale=c_aux,

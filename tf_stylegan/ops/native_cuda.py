@@ -34,16 +34,23 @@ class _Device:
 
     def launch(self, lib, name, params, stack):
         """Launches and returns the error code."""
+        return self.launcher(lib, name, params, stack)()
+
+    def launcher(self, lib, name, params, stack):
+        """A function that launches and returns the error code; what a launch needs beside its arrays is there."""
         size = getattr(lib, f"tf_stylegan_{name}_cuda_workspace")(ctypes.byref(params))
-        workspace = self.upload(np.empty(size, np.uint8), stack) if size else None
+        workspace = self.allocate(size, stack) if size else None
         if name == "upfirdn_2d":
-            return lib.tf_stylegan_upfirdn_2d_cuda(ctypes.byref(params), workspace, None)
+            return lambda: lib.tf_stylegan_upfirdn_2d_cuda(ctypes.byref(params), workspace, None)
         params.workspace = workspace
-        return getattr(lib, f"tf_stylegan_{name}_cuda")(ctypes.byref(params), None)
+        return lambda: getattr(lib, f"tf_stylegan_{name}_cuda")(ctypes.byref(params), None)
 
 
 class Played(_Device):
     """The CPU in a GPU's place, for kernels compiled with tests/kernels/emulated_cuda.h."""
+
+    def allocate(self, size, stack):
+        return self.upload(np.empty(size, np.uint8), stack)
 
     def upload(self, array, stack):
         stack.callback(lambda array: None, array)  # keeps it
@@ -138,5 +145,5 @@ class _Kept(_Device):
         return self.gpu.upload(array, self.stack)
 
     def launch(self, lib, name, params, stack):
-        self.launch_again = lambda: self.gpu.launch(lib, name, params, self.stack)
+        self.launch_again = self.gpu.launcher(lib, name, params, self.stack)
         return self.launch_again()

@@ -125,7 +125,7 @@ def _gradient(op, dy):
         c_noise = change.sum_channels[..., None]
         shared = tf.reshape(c_noise, tf.concat([[-1], tf.shape(noise)], axis=0))
         grads["noise"] = tf.reduce_sum(shared, axis=0) * strength
-        grads["strength"] = tf.reduce_sum(c_noise * noise)
+        grads["strength"] = tf.reshape(tf.reduce_sum(c_noise * noise), tf.shape(strength))
     # Back through the filter. The scale is the same all over a channel, so that it can be applied on this side, where
     # its own gradient is Σ x · (what comes back): the filtered image does not have to be kept.
     taps = [op.get_attr("kh"), op.get_attr("kw")]
