@@ -38,14 +38,24 @@ def boolean(text):
 def run(function, *args, **kwargs):
     """Calls `function(*args, **kwargs)` for a command's `main`; use as `sys.exit(cli.run(main, arguments))`.
 
-    SIGTERM ends the call like Ctrl-C does, through exceptions, so that temporary files are cleaned up; a function
-    that handles either signal itself only has to install its own handler.
+    SIGTERM, and SIGHUP from a terminal that closes, end the call like Ctrl-C does, through exceptions, so that
+    temporary files are cleaned up; a function that handles a signal itself only has to install its own handler.
 
     Returns:
-        exit code: what the function returned (None counts as 0), 2 after a UserError, 130 after Ctrl-C, 141 when
-        nobody reads the output any more, 143 after SIGTERM.
+        exit code: what the function returned (None counts as 0), 2 after a UserError, 129 after SIGHUP, 130 after
+        Ctrl-C, 141 when nobody reads the output any more, 143 after SIGTERM.
     """
-    previous = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    terminals = [number for number in (1, 2) if os.isatty(number)]
+
+    def end(number, _):
+        if number == signal.SIGHUP:
+            for terminal in terminals:  # which are gone: a progress bar's last word would be an error
+                os.dup2(os.open(os.devnull, os.O_WRONLY), terminal)
+        sys.exit(128 + number)
+
+    # nohup has SIGHUP ignored: that is for the function to go on.
+    ending = [signal.SIGTERM, *([] if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN else [signal.SIGHUP])]
+    previous = {number: signal.signal(number, end) for number in ending}
     try:
         return function(*args, **kwargs) or 0
     except UserError as error:
@@ -63,7 +73,8 @@ def run(function, *args, **kwargs):
         print("interrupted", file=sys.stderr)
         return 130
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 def load_tensorflow():
