@@ -60,7 +60,6 @@ class Explorer:
         self.num_layers = self.painter.num_layers if self.has_w else 0
         self.psi = self.painter.psi if self.has_w else None
         self.cutoff = Gs.truncation_cutoff if self.has_w else None
-        self.frames_drawn = 0  # of all films, ever
         self._turns, self._finding = Turns(), threading.Lock()
         self._found = {}
 
@@ -198,7 +197,6 @@ class Explorer:
                 frame = next(drawn, None)
             if frame is None:
                 return
-            self.frames_drawn += 1
             yield frame
 
     def _painter(self, settings):

@@ -48,11 +48,13 @@ class Page:
         page.clear.click(lambda: ((), markup.kept_list([])), None, kept, **QUIET)
         page.kept_view.click(self.change_kept, page.kept, [*kept, *page.inputs], **QUIET)
         noise = [page.controls["noise_mode"]] if self.explorer.has_w else []
-        page.make.click(
+        # First without a queue: who has to wait for others' films sees it, and what Stop says from now on counts.
+        wanted = page.make.click(self.want_film, None, page.film_view, queue=False, **QUIET)
+        making = wanted.then(
             self.make_film, [page.kept, *page.film_options, *noise], page.film_view,
             concurrency_limit=_FILMS_AT_A_TIME, **keep,
         )  # fmt: skip
-        page.stop.click(self.stop_film, None, None, queue=False, **QUIET)
+        page.stop.click(self.stop_film, None, page.film_view, queue=False, cancels=[making], **QUIET)
         page.blocks.unload(self.leave)
 
     def settings(self, values):
@@ -144,6 +146,10 @@ class Page:
 
     # The film ---------------------------------------------------------------------------------------------------------
 
+    def want_film(self, request: gr.Request):
+        self.sessions.of(request.session_hash).want_film()
+        return markup.facts("Waiting for other films, if there are any.")
+
     def make_film(self, request: gr.Request, kept, seconds, fps, ease, loop, enlarge, noise_mode="seed"):
         """Says how far the film is, then shows it."""
         session = self.sessions.of(request.session_hash)
@@ -172,6 +178,7 @@ class Page:
 
     def stop_film(self, request: gr.Request):
         self.sessions.of(request.session_hash).stop.set()
+        return markup.facts("Stopped.")
 
     def leave(self, request: gr.Request):
         """The browser has closed the page, or gone to another."""

@@ -68,7 +68,7 @@ class Session:
 
     Attributes:
         token: secret part of the addresses of its files.
-        stop: event that ends the film in the making.
+        stop: event that ends the film in the making, or the one that waits for its turn.
     """
 
     def __init__(self, parent):
@@ -111,8 +111,13 @@ class Session:
             self._small = settings, draw()
         return self._small[1]
 
+    def want_film(self):
+        """To be called when a film is asked for, which may then have to wait: `stop` is its own from now on."""
+        if self.stop.is_set():
+            self.stop = threading.Event()
+
     def make_film(self, explorer, film, fps, times=1):
-        """Makes a film in place of the last one, and says how far it is.
+        """Makes a film in place of the last one, and says how far it is; `want_film` first.
 
         Args:
             film: of `Explorer.walk`.
@@ -122,8 +127,8 @@ class Session:
         Raises:
             UserError: it cannot be written. Stopped: by `stop`.
         """
-        self.stop = stop = threading.Event()
-        if self._closed:
+        stop = self.stop
+        if self._closed or stop.is_set():
             raise Stopped
         number = next(self._numbers)
         path = os.path.join(self.folder, f"{number}.mp4")
