@@ -285,8 +285,9 @@ def test_a_film_that_is_stopped_leaves_nothing(explorer, own, monkeypatch):
 def test_a_film_can_be_stopped_before_its_turn(explorer, own):
     """Stop may be pressed while others' films are made; and pressing Make again does not take the film from it."""
     film = explorer.walk([Settings(1, 1), Settings(2, 1)], 0.5, 12)
+    assert not own.stop_film(), "there is none"
     own.want_film()
-    own.stop.set()
+    assert own.stop_film()
     with pytest.raises(drawing.Stopped):
         next(own.make_film(explorer, film, 12))
     assert os.listdir(own.folder) == []
@@ -294,10 +295,12 @@ def test_a_film_can_be_stopped_before_its_turn(explorer, own):
     made = own.make_film(explorer, film, 12)
     next(made)
     own.want_film()
-    own.stop.set()
+    assert own.stop_film()
     own.want_film()
     with pytest.raises(drawing.Stopped):
         next(made)
+    assert [*own.make_film(explorer, film, 12)][-1] == 12
+    assert not own.stop_film(), "it is made"
 
 
 def test_who_looks_goes_before_who_films():

@@ -226,7 +226,10 @@ def test_stop(visit, served):
     assert len(served.frames) == frames
     one.slide("Seconds from one to the next", "Home")
     one.press("Make the film")
-    one.page.wait_for_selector("#film video")  # Stop is not for the next one
+    one.page.wait_for_selector("#film video")  # Stop is not for the next one …
+    one.press("Stop")
+    time.sleep(0.5)
+    assert one.page.locator("#film video").count() == 1  # … nor for one that is made
 
 
 def test_who_waits_for_other_films_sees_it_and_may_leave_the_line(visit, served):

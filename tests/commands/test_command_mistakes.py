@@ -51,7 +51,7 @@ SHORT = ["--duration-sec=0.2"]
         (nothing, "lerp-video", ["--seeds=1", "--grid-w=0"], "--grid-w=0 must be from 1 to 1000"),
         (nothing, "lerp-video", ["--seeds=1", "--grid-w=600", *SHORT], "a frame of 19200 x 32 pixels is too large"),
         (nothing, "lerp-video", ["--seeds=1", "--smoothing-sec=-1"], "--smoothing-sec=-1 must be 0 or more"),
-        (nothing, "lerp-video", ["--seeds=1", "--duration-sec=3e6"], "GiB of memory"),
+        (nothing, "lerp-video", ["--seeds=1-99", "--duration-sec=3e6"], "GiB of memory"),
         (nothing, "lerp-video", ["--seeds=1", "--duration-sec=1e9"], "--fps=30 is more than 100 million frames"),
         (
             nothing,

@@ -177,8 +177,8 @@ class Page:
             yield _in_words(error)
 
     def stop_film(self, request: gr.Request):
-        self.sessions.of(request.session_hash).stop.set()
-        return markup.facts("Stopped.")
+        stopped = self.sessions.of(request.session_hash).stop_film()
+        return markup.facts("Stopped.") if stopped else gr.skip()  # a film that is made stays in sight
 
     def leave(self, request: gr.Request):
         """The browser has closed the page, or gone to another."""

@@ -76,7 +76,7 @@ class Session:
         self.folder = os.path.join(parent, self.token)
         os.mkdir(self.folder)
         self._numbers, self._shown, self._lock = itertools.count(1), collections.OrderedDict(), threading.Lock()
-        self._small = None
+        self._small, self._wanted = None, False  # whether a film is made or waits
         self.film = None  # (number, path) of the last one
 
     def show(self, explorer, settings):
@@ -113,8 +113,15 @@ class Session:
 
     def want_film(self):
         """To be called when a film is asked for, which may then have to wait: `stop` is its own from now on."""
+        self._wanted = True
         if self.stop.is_set():
             self.stop = threading.Event()
+
+    def stop_film(self):
+        """Ends the film that is made or waits; returns whether there is one."""
+        self.stop.set()
+        stopped, self._wanted = self._wanted, False
+        return stopped
 
     def make_film(self, explorer, film, fps, times=1):
         """Makes a film in place of the last one, and says how far it is; `want_film` first.
@@ -136,6 +143,7 @@ class Session:
             for made, frame in enumerate(explorer.frames(film, stop), start=1):
                 writer.write(enlarged(frame, times))
                 yield made
+        self._wanted = False
         if self.film:
             with contextlib.suppress(OSError):
                 os.unlink(self.film[1])

@@ -98,7 +98,7 @@ class Painter:
     def acting_layers(self):
         """Styles that act: those of resolutions that a growing network has not reached do not yet."""
         Gs = self._need_w()
-        return Gs.num_layers - (2 * Lod.of(None, Gs.lod).floor if Gs.grows else 0)
+        return max(Gs.num_layers - (2 * Lod.of(None, Gs.lod).floor if Gs.grows else 0), 1)
 
     @property
     def w_size(self):
