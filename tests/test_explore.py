@@ -1,5 +1,6 @@
 """The page without its browser: settings, pictures, films, sessions, addresses. Nothing here needs Gradio."""
 
+import contextlib
 import io
 import os
 import re
@@ -271,7 +272,6 @@ def test_a_film_that_is_stopped_leaves_nothing(explorer, own, monkeypatch):
         next(made)
     assert os.listdir(own.folder) == []
     assert own.film is None
-    own.want_film()
     made = own.make_film(explorer, film, 60)
     next(made)
     own.close()  # the browser has gone
@@ -282,25 +282,21 @@ def test_a_film_that_is_stopped_leaves_nothing(explorer, own, monkeypatch):
     assert not os.path.exists(own.folder)
 
 
-def test_a_film_can_be_stopped_before_its_turn(explorer, own):
-    """Stop may be pressed while others' films are made; and pressing Make again does not take the film from it."""
+def test_a_film_waits_for_those_of_others_and_may_be_stopped_there(explorer, own):
     film = explorer.walk([Settings(1, 1), Settings(2, 1)], 0.5, 12)
-    assert not own.stop_film(), "there is none"
-    own.want_film()
-    assert own.stop_film()
-    with pytest.raises(drawing.Stopped):
-        next(own.make_film(explorer, film, 12))
-    assert os.listdir(own.folder) == []
-    own.want_film()
-    made = own.make_film(explorer, film, 12)
-    next(made)
-    own.want_film()
-    assert own.stop_film()
-    own.want_film()
-    with pytest.raises(drawing.Stopped):
-        next(made)
-    assert [*own.make_film(explorer, film, 12)][-1] == 12
-    assert not own.stop_film(), "it is made"
+    with contextlib.ExitStack() as others:
+        for _ in range(4):
+            others.enter_context(explorer.films)
+        made = own.make_film(explorer, film, 12)
+        assert [next(made), next(made)] == [0, 0]
+        own.stop.set()
+        with pytest.raises(drawing.Stopped):
+            next(made)
+        made = own.make_film(explorer, film, 12)
+        assert next(made) == 0
+    assert [*made] == list(range(1, 13))
+    assert all(explorer.films.acquire(blocking=False) for _ in range(4)), "no place is lost"
+    explorer.films.release(4)
 
 
 def test_who_looks_goes_before_who_films():

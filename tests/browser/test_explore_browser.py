@@ -243,7 +243,7 @@ def test_who_waits_for_other_films_sees_it_and_may_leave_the_line(visit, served)
         if each is not last:
             each.page.wait_for_selector("#film progress")
     words = last.page.locator("#film .subdued")
-    wait_for(lambda: words.inner_text() == "Waiting for other films, if there are any.", "the words")
+    wait_for(lambda: words.inner_text() == "Waiting for the films of others.", "the words")
     last.press("Stop")
     wait_for(lambda: words.inner_text() == "Stopped.", "the words")
     for each in others:

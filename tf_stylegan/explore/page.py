@@ -19,7 +19,6 @@ from tf_stylegan.explore.session import MOST_KEPT, thumbnail
 from tf_stylegan.explore.settings import OWN_RANGE, Settings, seeds_of
 
 _TELL_EVERY = 0.25  # seconds, how far a film is
-_FILMS_AT_A_TIME = 4
 
 
 class Page:
@@ -48,13 +47,11 @@ class Page:
         page.clear.click(lambda: ((), markup.kept_list([])), None, kept, **QUIET)
         page.kept_view.click(self.change_kept, page.kept, [*kept, *page.inputs], **QUIET)
         noise = [page.controls["noise_mode"]] if self.explorer.has_w else []
-        # First without a queue: who has to wait for others' films sees it, and what Stop says from now on counts.
-        wanted = page.make.click(self.want_film, None, page.film_view, queue=False, **QUIET)
-        making = wanted.then(
-            self.make_film, [page.kept, *page.film_options, *noise], page.film_view,
-            concurrency_limit=_FILMS_AT_A_TIME, **keep,
-        )  # fmt: skip
-        page.stop.click(self.stop_film, None, page.film_view, queue=False, cancels=[making], **QUIET)
+        # Never in Gradio's queue, where nobody is told anything: who has to wait for others does so in make_film.
+        page.make.click(
+            self.make_film, [page.kept, *page.film_options, *noise], page.film_view, concurrency_limit=None, **keep
+        )
+        page.stop.click(self.stop_film, None, None, queue=False, **QUIET)
         page.blocks.unload(self.leave)
 
     def settings(self, values):
@@ -146,10 +143,6 @@ class Page:
 
     # The film ---------------------------------------------------------------------------------------------------------
 
-    def want_film(self, request: gr.Request):
-        self.sessions.of(request.session_hash).want_film()
-        return markup.facts("Waiting for other films, if there are any.")
-
     def make_film(self, request: gr.Request, kept, seconds, fps, ease, loop, enlarge, noise_mode="seed"):
         """Says how far the film is, then shows it."""
         session = self.sessions.of(request.session_hash)
@@ -160,7 +153,10 @@ class Page:
             start = told = time.perf_counter()
             for made in session.make_film(self.explorer, film, fps, times):
                 now = time.perf_counter()
-                if now - told > _TELL_EVERY:
+                if not made:
+                    start = now
+                    yield markup.facts("Waiting for the films of others.")
+                elif now - told > _TELL_EVERY:
                     told = now
                     yield markup.progress(made, film.frames, (now - start) / made * (film.frames - made))
             number, _ = session.film
@@ -177,8 +173,7 @@ class Page:
             yield _in_words(error)
 
     def stop_film(self, request: gr.Request):
-        stopped = self.sessions.of(request.session_hash).stop_film()
-        return markup.facts("Stopped.") if stopped else gr.skip()  # a film that is made stays in sight
+        self.sessions.of(request.session_hash).stop.set()
 
     def leave(self, request: gr.Request):
         """The browser has closed the page, or gone to another."""

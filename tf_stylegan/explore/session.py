@@ -22,6 +22,7 @@ from tf_stylegan.pictures.video import FilmWriter
 MOST_KEPT = 64  # pictures of a walk
 _MOST_SESSIONS = 64  # a browser that vanished without a word is forgotten at last
 _PICTURES = 8  # of a session that can still be downloaded: the one on the page, and some before it
+_LOOK_EVERY = 0.1  # seconds, whether a film may begin
 _LARGE = 512  # pixels a side that need no enlarging
 
 
@@ -76,7 +77,7 @@ class Session:
         self.folder = os.path.join(parent, self.token)
         os.mkdir(self.folder)
         self._numbers, self._shown, self._lock = itertools.count(1), collections.OrderedDict(), threading.Lock()
-        self._small, self._wanted = None, False  # whether a film is made or waits
+        self._small = None
         self.film = None  # (number, path) of the last one
 
     def show(self, explorer, settings):
@@ -111,39 +112,33 @@ class Session:
             self._small = settings, draw()
         return self._small[1]
 
-    def want_film(self):
-        """To be called when a film is asked for, which may then have to wait: `stop` is its own from now on."""
-        self._wanted = True
-        if self.stop.is_set():
-            self.stop = threading.Event()
-
-    def stop_film(self):
-        """Ends the film that is made or waits; returns whether there is one."""
-        self.stop.set()
-        stopped, self._wanted = self._wanted, False
-        return stopped
-
     def make_film(self, explorer, film, fps, times=1):
-        """Makes a film in place of the last one, and says how far it is; `want_film` first.
+        """Makes a film in place of the last one, and says how far it is.
 
         Args:
             film: of `Explorer.walk`.
             times: how many times frames are enlarged.
         Yields:
-            number of frames made.
+            number of frames made; 0, again and again, while it waits for the films of others.
         Raises:
             UserError: it cannot be written. Stopped: by `stop`.
         """
-        stop = self.stop
-        if self._closed or stop.is_set():
+        self.stop = stop = threading.Event()
+        if self._closed:
             raise Stopped
-        number = next(self._numbers)
-        path = os.path.join(self.folder, f"{number}.mp4")
-        with FilmWriter(path, fps) as writer:
-            for made, frame in enumerate(explorer.frames(film, stop), start=1):
-                writer.write(enlarged(frame, times))
-                yield made
-        self._wanted = False
+        while not explorer.films.acquire(timeout=_LOOK_EVERY):
+            yield 0
+            if stop.is_set():
+                raise Stopped
+        try:
+            number = next(self._numbers)
+            path = os.path.join(self.folder, f"{number}.mp4")
+            with FilmWriter(path, fps) as writer:
+                for made, frame in enumerate(explorer.frames(film, stop), start=1):
+                    writer.write(enlarged(frame, times))
+                    yield made
+        finally:
+            explorer.films.release()
         if self.film:
             with contextlib.suppress(OSError):
                 os.unlink(self.film[1])
