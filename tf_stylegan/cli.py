@@ -45,17 +45,10 @@ def run(function, *args, **kwargs):
         exit code: what the function returned (None counts as 0), 2 after a UserError, 129 after SIGHUP, 130 after
         Ctrl-C, 141 when nobody reads the output any more, 143 after SIGTERM.
     """
-    terminals = [number for number in (1, 2) if os.isatty(number)]
-
-    def end(number, _):
-        if number == signal.SIGHUP:
-            for terminal in terminals:  # which are gone: a progress bar's last word would be an error
-                os.dup2(os.open(os.devnull, os.O_WRONLY), terminal)
-        sys.exit(128 + number)
-
-    # nohup has SIGHUP ignored: that is for the function to go on.
-    ending = [signal.SIGTERM, *([] if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN else [signal.SIGHUP])]
-    previous = {number: signal.signal(number, end) for number in ending}
+    ending = [signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # or nohup has it ignored, and the function is to go on
+        ending.append(signal.SIGHUP)
+    previous = {number: signal.signal(number, lambda number, _: sys.exit(128 + number)) for number in ending}
     try:
         return function(*args, **kwargs) or 0
     except UserError as error:
