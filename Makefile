@@ -31,7 +31,7 @@ GALLERY_NETWORK ?= $(lastword $(sort $(wildcard results/*/network-snapshot-*.pkl
 help:
 	@echo 'make train    train on handwritten digits, into results/ (KIMG=$(KIMG) thousand images; TRAIN_FLAGS=... adds options)'
 	@echo 'make gallery  make the pictures of the README again (GALLERY_NETWORK=... names the network; else the newest in results/)'
-	@echo 'make test     lint, format check and all tests (TESTS=tests/ops picks some, without lint)'
+	@echo 'make test     lint, format check, make ops, all tests (TESTS=tests/ops picks some, without the rest)'
 	@echo 'make test-browser   the page of tf_stylegan.explore in a real Chromium (CHROMIUM=... names another one)'
 	@echo 'make lint     lint and format check only'
 	@echo 'make format   mend what lint and format can mend'
@@ -42,8 +42,8 @@ help:
 venv: $(INSTALLED)
 
 $(INSTALLED): setup.cfg setup.py
-	@command -v $(PYTHON) >/dev/null || { echo 'No $(PYTHON) here: install Python 3.10 or newer, or name one: make venv PYTHON=/path/to/python3'; exit 2; }
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo '$(PYTHON) is older than 3.10: name a newer one, as in make venv PYTHON=python3.11'; exit 2; }
+	@command -v $(PYTHON) >/dev/null || { echo 'No $(PYTHON) here: install Python 3.10 to 3.13, or name one: make venv PYTHON=/path/to/python3'; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' || { echo '$(PYTHON) is not one of Python 3.10 to 3.13, which TensorFlow 2.21 is made for: name one, as in make venv PYTHON=python3.11'; exit 2; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo '$(PYTHON) cannot make virtual environments: install python3-venv (Debian, Ubuntu: sudo apt install python3-venv), then run make again'; exit 2; }
 	@echo 'Installing into $(VENV): some 600 MB to fetch, 2.4 GB on disk; give it a few minutes.'
 	$(PYTHON) -m venv $(VENV)
@@ -73,7 +73,8 @@ gallery: $(INSTALLED)
 ops: $(INSTALLED)
 	$(BIN)/python -m tf_stylegan.doctor --build
 
-test: $(if $(TESTS),,lint) $(INSTALLED)
+# With the compiled operations where there is a compiler, so that both implementations are tested.
+test: $(if $(TESTS),,lint ops) $(INSTALLED)
 	$(BIN)/python -m pytest $(PYTEST_FLAGS) $(TESTS)
 
 # Apart from `make test`: it needs a browser.

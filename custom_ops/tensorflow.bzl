@@ -22,6 +22,8 @@ print(json.dumps({
 """
 
 _BUILD = """
+load("@rules_cc//cc:defs.bzl", "cc_library")
+
 package(default_visibility = ["//visibility:public"])
 
 cc_library(
@@ -58,7 +60,7 @@ tensorflow_wheel = repository_rule(
 )
 
 # Bazel 4.2 itself asks for @rules_cc, @rules_java and @rules_proto, which it would fetch from the network: here are names
-# for the rules of these that it has built in.
+# for the rules of these that it has built in. Newer ones take rules_cc from MODULE.bazel.
 _RULES = {
     "cc": ("cc_binary", "cc_library", "cc_test", "cc_proto_library", "cc_toolchain", "cc_toolchain_suite", "objc_library"),
     "java": ("java_binary", "java_import", "java_library", "java_proto_library", "java_runtime", "java_toolchain"),

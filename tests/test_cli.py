@@ -1,5 +1,6 @@
 """What commands do with errors."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import pytest
 
 from tf_stylegan import cli
 from tf_stylegan.errors import UserError
+from tf_stylegan.training.devices import make_strategy
 
 
 def raising(error):
@@ -91,3 +93,26 @@ def test_a_mistake_in_the_options_is_one_line(capsys, parser):
         sub.parse_args(["--psi=x"])
     assert raised.value.code == 2
     assert capsys.readouterr().err == "error: argument --psi: invalid float value: 'x' (see tool draw --help)\n"
+
+
+def test_a_gpu_that_cannot_be_used_is_explained(monkeypatch):
+    monkeypatch.setattr(cli.glob, "glob", lambda pattern: [])
+    assert cli.gpu_trouble() is None
+    monkeypatch.setattr(cli.glob, "glob", lambda pattern: ["/dev/nvidia0"])
+    said = "E0000 00:00:1 1 cuda_platform.cc:52] failed call to cuInit: INTERNAL: CUDA error: no CUDA-capable device."
+    monkeypatch.setattr(cli, "_startup", ["I0000 oneDNN custom operations are on", said, "I0000 cudart found"])
+    assert "GPU that TensorFlow cannot use (failed call to cuInit: INTERNAL: CUDA error: no CUDA-" in cli.gpu_trouble()
+    with pytest.raises(UserError, match="--num-gpus=2: this machine has an NVIDIA GPU that TensorFlow cannot use"):
+        make_strategy(2)
+
+
+def test_what_is_written_to_a_terminal_that_is_left_goes_nowhere(capfd):
+    stderr = os.dup(2)
+    try:
+        cli.leave([2])
+        os.write(2, b"lost")
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+    os.write(2, b"found")
+    assert capfd.readouterr().err == "found"

@@ -3,12 +3,15 @@
 import gzip
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
 import PIL.Image
+import PIL.ImageCms
 import pytest
-from data.image_folders import class_folders
+from data import picture_zoo as zoo
+from data.image_folders import class_folders, picture
 from data.importers import python2_pickle
 from data.importers.imported import BATCHES, IMAGES, LABELS, idx, make_batch, random_images
 
@@ -81,6 +84,19 @@ def test_folders_of_images(folder, spelling):
     assert run("info", out) == 0
 
 
+def test_large_images_and_profiles(folder, monkeypatch, capsys):
+    """Pillow's own warning, an error in these tests, is not heard; what is done, or not, about colours is."""
+    monkeypatch.setattr(PIL.Image, "MAX_IMAGE_PIXELS", 40)  # of 64
+    picture().save(folder / "wide.png", icc_profile=zoo.icc_profile())
+    srgb = PIL.ImageCms.ImageCmsProfile(PIL.ImageCms.createProfile("sRGB")).tobytes()
+    picture(seed=1).save(folder / "srgb.png", icc_profile=srgb)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert run("create_from_images", folder.parent / "out", folder) == 0
+    note = "1 image has a colour profile that is not applied; prepare_images.py prepare converts them\n"
+    assert note in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("as_options", [False, True])
 def test_unpack_and_pack(folder, as_options):
     out, png, again = (folder.parent / name for name in ("out", "png", "again"))
@@ -113,7 +129,14 @@ def test_unpack_and_pack(folder, as_options):
         (["create_cifar100", "x", "nowhere"], "CIFAR-100 directory nowhere does not exist"),
         (["create_from_hdf5", "x", "nowhere.h5"], "HDF5 archive nowhere.h5 does not exist"),
         (["hdf5_from_images", "x.h5", "nowhere"], "image directory nowhere does not exist"),
-        (["convert_to_hdf5", "x.h5", "nowhere"], "data directory nowhere does not exist"),
+        (
+            ["convert_to_hdf5", "x.h5", "nowhere"],
+            "nowhere does not exist; give the folder of a data set, which holds <name>",
+        ),
+        (
+            ["info", "nowhere"],
+            "error: nowhere does not exist; give the folder of a data set, which holds <name>-r<log2>",
+        ),
         (["extract_brecahad_crops", "nowhere", "x", "--cropsize=1"], "--cropsize must be 256 or 512, got 1"),
     ],
 )
@@ -153,11 +176,11 @@ def test_large_images(folder):
     faces = root / "faces" / "img_align_celeba_png"
     faces.mkdir(parents=True)
     pictures = [PIL.Image.fromarray(image) for image in random_images(3, 218, 178, 3)]
-    for number, picture in enumerate(pictures):
-        picture.save(faces / f"{number}.png")
+    for number, face in enumerate(pictures):
+        face.save(faces / f"{number}.png")
     assert run("create_celeba", root / "celeba", root / "faces", "--cx=90", "--cy=100") == 0
     first = next(inspect.read_images(find_dataset(root / "celeba").file_at(0)))
-    corners = [np.asarray(picture)[36:164, 26:154] for picture in pictures]
+    corners = [np.asarray(face)[36:164, 26:154] for face in pictures]
     assert any((first == corner).all() for corner in corners)
 
     (root / "tifs").mkdir()

@@ -265,12 +265,10 @@ def test_links_to_google_drive(link):
         ("linux", {"XDG_CACHE_HOME": "not/absolute"}, "/me/.cache/tf_stylegan"),
         ("linux", {}, "/me/.cache/tf_stylegan"),
         ("darwin", {}, "/me/Library/Caches/tf_stylegan"),
-        ("win32", {"LOCALAPPDATA": "/local"}, "/local/tf_stylegan"),
-        ("win32", {}, "/me/AppData/Local/tf_stylegan"),
     ],
 )
 def test_where_the_cache_is(platform, variables, expected, monkeypatch):
-    for name in ("TF_STYLEGAN_CACHE", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+    for name in ("TF_STYLEGAN_CACHE", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
     for name, value in {"HOME": "/me", **variables}.items():
         monkeypatch.setenv(name, value)
@@ -447,8 +445,12 @@ def test_odd_addresses(server, cache):
 
 @pytest.mark.parametrize("locks", [True, False])
 def test_downloads_at_the_same_time(locks, server, cache, monkeypatch, capfd):
-    if not locks:
-        monkeypatch.setattr(download, "fcntl", None)
+    if not locks:  # as on some network drives
+
+        def flock(*_):
+            raise OSError(37, "No locks available")
+
+        monkeypatch.setattr(download.fcntl, "flock", flock)
     address, results = f"{server.url}/slow/net.pkl", []
     threads = [threading.Thread(target=lambda: results.append(local_path(address))) for _ in range(4)]
     for thread in threads:

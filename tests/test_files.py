@@ -93,6 +93,17 @@ def test_folders_that_cannot_be_written(tmp_path):
         files.make_run_dir(tmp_path / "file", "x")
 
 
+def test_folders_of_our_making_can_be_taken_back(tmp_path):
+    made = files.make_dir(tmp_path / "a" / "b")
+    assert made == [str(tmp_path / "a" / "b"), str(tmp_path / "a")] and files.make_dir(tmp_path / "a") == []
+    (tmp_path / "a" / "file").touch()
+    files.remove_empty(made)
+    assert os.listdir(tmp_path / "a") == ["file"]
+    with pytest.raises(UserError, match="could not make the folder"):
+        files.make_dir(tmp_path / "new" / "folder" / ("x" * 300))
+    assert os.listdir(tmp_path) == ["a"]
+
+
 def test_run_directories_are_numbered(tmp_path):
     results = str(tmp_path / "deep" / "results")
     made = [files.make_run_dir(results, f"run{i}") for i in range(3)]

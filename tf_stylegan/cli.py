@@ -2,9 +2,12 @@
 
 import argparse
 import contextlib
+import glob
 import os
+import re
 import signal
 import sys
+import tempfile
 
 from absl.flags import argparse_flags
 
@@ -70,21 +73,58 @@ def run(function, *args, **kwargs):
             signal.signal(number, handler)
 
 
+def terminals():
+    """Those of standard output and error that are terminals."""
+    return [number for number in (1, 2) if os.isatty(number)]
+
+
+def leave(numbers):
+    """What is written to these `terminals` from now on goes nowhere: they are gone, and writing would be an error."""
+    for number in numbers:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, number)
+        os.close(nowhere)
+
+
 def load_tensorflow():
     """Imports TensorFlow without its greeting; call it before anything that imports it.
 
     Its libraries tell of oneDNN and of missing GPUs before they look at any log level, which newcomers take for
-    errors. `TF_CPP_MIN_LOG_LEVEL=0` shows all of it. Errors are not hidden: they are raised, not printed.
+    errors; `gpu_trouble` has what they said. `TF_CPP_MIN_LOG_LEVEL=0` shows all of it. "float32" means float32 from
+    here on, also on GPUs that would rather round what they multiply to ten bits (TF32): bfloat16 can be asked for.
     """
-    if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2") == "0":
-        return
-    sys.stderr.flush()
     with contextlib.ExitStack() as stack:
-        nowhere, stderr = os.open(os.devnull, os.O_WRONLY), os.dup(2)
-        stack.callback(os.close, nowhere)
-        stack.callback(os.close, stderr)
-        stack.callback(os.dup2, stderr, 2)
-        os.dup2(nowhere, 2)
+        if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2") != "0":
+            sys.stderr.flush()
+            said, stderr = stack.enter_context(tempfile.TemporaryFile()), os.dup(2)
+            stack.callback(os.close, stderr)
+            stack.callback(os.dup2, stderr, 2)
+            os.dup2(said.fileno(), 2)
+            stack.callback(_keep, said)
         import tensorflow as tf
 
         tf.config.list_physical_devices()
+        tf.config.experimental.enable_tensor_float_32_execution(False)
+
+
+_startup = []  # lines that TensorFlow's libraries printed
+
+
+def _keep(said):
+    said.seek(0)
+    _startup[:] = said.read().decode("utf-8", "replace").splitlines()
+
+
+def gpu_trouble():
+    """One line on the NVIDIA GPU of this machine that TensorFlow does not use; None where all is well."""
+    import tensorflow as tf
+
+    if tf.config.list_physical_devices("GPU") or not glob.glob("/dev/nvidia[0-9]*"):
+        return None
+    said = [re.sub(r"^.*?\.cc:\d+\] ", "", line) for line in _startup if re.search(r"cuda|dlopen|gpu", line, re.I)]
+    said = [line for line in said if re.search(r"fail|error|cannot|could not", line, re.I)]
+    why = f" ({said[-1].strip().rstrip('.')})" if said else ""
+    return (
+        f"this machine has an NVIDIA GPU that TensorFlow cannot use{why}; pip install 'tensorflow[and-cuda]' (the "
+        "extra `cuda`) brings CUDA, and the driver must be new enough for it: see nvidia-smi"
+    )

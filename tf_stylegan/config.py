@@ -96,6 +96,7 @@ class Options:
     network_snapshot_ticks: int = 10
     precision: str = "float32"
     seed: int = 1000
+    cond: bool = True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -220,13 +221,14 @@ def preset_networks(options, resolution, num_channels, label_size):
     )
 
 
-def resolve(options, resolution, num_channels, label_size, networks=None):
+def resolve(options, resolution, num_channels, label_size, networks=None, grown_minibatches=None):
     """Checks options against a data set and fills in everything they leave open.
 
     Args:
         options: Options.
         resolution, num_channels, label_size: of the images to train on.
         networks: Networks for these images where a file says which; None for those of the options.
+        grown_minibatches: `Growing.minibatch_size` of a run that goes on; None for that of the config.
     Returns:
         TrainingConfig.
     Raises:
@@ -262,19 +264,26 @@ def resolve(options, resolution, num_channels, label_size, networks=None):
         minibatch_gpu=minibatch_gpu,
         rounds=minibatch_size // (minibatch_gpu * options.num_gpus),
         tick_kimg=TICK_KIMG.get(resolution, 4) if options.tick_kimg is None else options.tick_kimg,
-        growing=_growing(options) if preset.grows else None,
+        growing=_growing(options, grown_minibatches) if preset.grows else None,
         notes=notes,
     )
 
 
-def _growing(options):
-    """The schedule of a grown config; a minibatch or tick that the user gave holds at every resolution."""
-    size, gpu = {}, {}
-    if options.minibatch_size is None and options.minibatch_gpu is None:
-        gpu = dict(GROWN_MINIBATCH_GPU)
+def _growing(options, sizes=None):
+    """The schedule of a grown config.
+
+    A minibatch size, minibatch-gpu or tick that the user gave holds at every resolution.
+
+    sizes: dict of resolutions to minibatch sizes that must be kept, or None.
+    """
+    size, gpu = dict(sizes or {}), {}
+    most = {resolution: options.minibatch_gpu or usual for resolution, usual in GROWN_MINIBATCH_GPU.items()}
+    if sizes is None and options.minibatch_size is None:
         for resolution, wanted in GROWN_MINIBATCH.items():
-            step = gpu[resolution] * options.num_gpus
+            gpu[resolution], step = most[resolution], most[resolution] * options.num_gpus
             size[resolution] = max(round(wanted / step), 1) * step
+    for resolution in size.keys() - gpu.keys():
+        gpu[resolution] = _largest_share(size[resolution], options.num_gpus, most[resolution])
     return Growing(
         training_kimg=options.lod_training_kimg,
         transition_kimg=options.lod_transition_kimg,
@@ -337,12 +346,7 @@ def _minibatches(options, preset, group_size):
         if size != preset.minibatch_size:
             notes.append(f"minibatch size {size} instead of {preset.minibatch_size}: a multiple of {replicas} × {gpu}")
     if gpu is None:
-        if size % replicas:
-            raise UserError(
-                f"--minibatch-size={size} cannot be dealt to --num-gpus={replicas}; use a multiple of {replicas}"
-            )
-        share = size // replicas
-        gpu = max(n for n in range(1, min(preset.minibatch_gpu, share) + 1) if share % n == 0)
+        gpu = _largest_share(size, replicas, preset.minibatch_gpu)
     step = gpu * replicas
     if size % step:
         below = size // step * step
@@ -362,6 +366,17 @@ def _minibatches(options, preset, group_size):
             "expect less variety"
         )
     return size, gpu, tuple(notes)
+
+
+def _largest_share(size, replicas, most):
+    """The largest minibatch-gpu, `most` or less, that a minibatch can be dealt out in."""
+    if size % replicas:
+        raise UserError(
+            f"--minibatch-size={size} cannot be dealt to --num-gpus={replicas}; use a multiple of {replicas}"
+        )
+    share = size // replicas
+    # Above four in fours, which are the groups of the minibatch standard deviation.
+    return max(n for n in range(1, min(most, share) + 1) if share % n == 0 and (n < 4 or n % 4 == 0))
 
 
 def from_json(text):

@@ -77,7 +77,7 @@ def machine():
         ("Keras", keras.__version__),
         ("NumPy", np.__version__),
         ("CPU", f"{os.cpu_count()} threads, {platform.machine()}{instruction_sets()}"),
-        ("GPU", ", ".join(gpus) or "none that TensorFlow can use"),
+        ("GPU", ", ".join(gpus) or cli.gpu_trouble() or "none that TensorFlow can use"),
         ("C++ compiler", first_line([*compiler, "--version"]) if compiler else "none (CXX, g++, c++, clang++)"),
         (
             "nvcc",

@@ -6,6 +6,7 @@ address, holding the file and `download.json`, which says where it came from and
 
 import contextlib
 import difflib
+import fcntl
 import hashlib
 import html
 import http.client
@@ -21,11 +22,6 @@ import urllib.request
 
 from tf_stylegan.errors import UserError
 from tf_stylegan.published import PUBLISHED
-
-try:
-    import fcntl
-except ImportError:  # Windows: two downloads of one file at a time then do the work twice, and no harm
-    fcntl = None
 
 TIMEOUT_SECONDS = 30  # without a byte, not for the whole file
 _CHUNK = 1 << 18
@@ -117,9 +113,7 @@ def cache_dir():
         return os.path.abspath(os.path.expanduser(os.environ["TF_STYLEGAN_CACHE"]))
     base = os.environ.get("XDG_CACHE_HOME", "")
     if not os.path.isabs(base):  # so the XDG specification
-        base = {"win32": os.environ.get("LOCALAPPDATA", "~/AppData/Local"), "darwin": "~/Library/Caches"}.get(
-            sys.platform, "~/.cache"
-        )
+        base = "~/Library/Caches" if sys.platform == "darwin" else "~/.cache"
     return os.path.join(os.path.expanduser(base), "tf_stylegan")
 
 
@@ -162,9 +156,6 @@ def fetch(address):
 @contextlib.contextmanager
 def _locked(folder):
     """Lets one process at a time work on a folder of the cache; the others wait."""
-    if fcntl is None:
-        yield
-        return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         try:

@@ -45,11 +45,30 @@ def atomic_write(path, mode="wb"):
 
 
 def make_dir(path):
-    """Makes a folder and those above it; UserError when it cannot be made."""
+    """Makes a folder and those above it.
+
+    Returns:
+        paths of those that were not there before, innermost first, for `remove_empty`.
+    Raises:
+        UserError: when it cannot be made.
+    """
+    made, folder = [], os.path.abspath(path)
+    while not os.path.isdir(folder):
+        made.append(folder)
+        folder = os.path.dirname(folder)
     try:
         os.makedirs(path, exist_ok=True)
     except OSError as error:
+        remove_empty(made)
         raise UserError(f"could not make the folder {path}: {error.strerror or error}") from error
+    return made
+
+
+def remove_empty(folders):
+    """Removes those of the folders that are empty, one after the other."""
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            os.rmdir(folder)
 
 
 def make_run_dir(result_dir, description):
@@ -97,8 +116,12 @@ def locked(folder):
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except BlockingIOError as error:
             raise UserError(f"{folder} is in use by another process; wait for it to end, or stop it") from error
+        except OSError as error:
+            raise UserError(
+                f"{folder} cannot be locked: {error.strerror or error}; choose a folder elsewhere"
+            ) from error
         for name in os.listdir(folder):
             if re.search(r"\.tmp-\d+$", name):
                 with contextlib.suppress(OSError):

@@ -37,6 +37,7 @@ _HELP = {
     "network_snapshot_ticks": (int, "ticks between network pickles"),
     "precision": (str, "of the features inside the networks: float32, bfloat16, or float16 with loss scaling"),
     "seed": (int, "of everything random"),
+    "cond": (cli.boolean, "train on the labels of the data set, if it has any"),
 }
 
 
@@ -80,6 +81,8 @@ def parse_args(argv):
 
 def run(args):
     given = {field.name: getattr(args, field.name) for field in dataclasses.fields(Options) if field.name in args}
+    if given.get("dataset", "").strip("/"):
+        given["dataset"] = given["dataset"].rstrip("/")  # which the shell completes
     if args.resume == "":
         raise UserError("--resume= is empty: give a run, a checkpoint or a file of networks, or leave it out")
     missing = [name for name in ("data_dir", "dataset") if name not in given]

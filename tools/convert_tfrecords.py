@@ -73,7 +73,8 @@ def _add_create_from_images(command):
         "--class-folders", action="store_true", help="each first-level sub-folder is a class, one-hot labels"
     )
     p.add_argument("--labels", metavar="FILE", dest="label_file", help=" ".join(_LABELS_HELP.split()))
-    p.add_argument("--skip-bad", action="store_true", help="leave damaged image files out instead of stopping")
+    _add_flag(p, "--ignore-labels", False, "leave out the labels of IMAGE_DIR/dataset.json, which are taken otherwise")
+    p.add_argument("--skip-bad", action="store_true", help="leave out images that cannot be read instead of stopping")
     p.add_argument("--threads", type=int, metavar="N", dest="num_threads", help="decoding threads (all cores)")
     _add_force(p, _REPLACE)
 
@@ -91,7 +92,8 @@ def _add_looking(command):
     p.add_argument("--resolution", type=int, metavar="N", help="of the images (the full one)")
     _add_force(p, "write into a folder that is not empty")
 
-    command("info", "Print resolution, images, labels and files, and check every file.", _RECORDS)
+    p = command("info", "Print resolution, images, labels and files, and check every record of every file.", _RECORDS)
+    p.add_argument("--quick", action="store_true", help="check the number and size of records, not all of their data")
 
     p = command(
         "compare",
@@ -224,14 +226,15 @@ def main(argv=None):
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     cli.load_tensorflow()
     # Late: TensorFlow reads the above, and --help need not wait for it.
-    from tf_stylegan.data import convert, inspect, unpack
+    from tf_stylegan.data import convert, image_files, inspect, unpack
     from tf_stylegan.data.importers import brecahad, celeba, cifar, hdf5, lsun, mnist, svhn
 
+    image_files.hush_pillow()
     functions = {
         "create_from_images": convert.create_from_images,
         "create_digits": convert.create_digits,
         "display": inspect.display,
-        "extract": inspect.extract,
+        "extract": unpack.extract,
         "info": inspect.describe,
         "compare": inspect.compare,
         "unpack": unpack.unpack,

@@ -1,13 +1,12 @@
 """Gets folders of pictures into shape for a data set: `python tools/prepare_images.py --help`."""
 
 import argparse
-import logging
 import os
 import sys
-import warnings
 
 from tf_stylegan import cli
-from tf_stylegan.data import check, check_report, check_text, crop, prepare, resize
+from tf_stylegan.data import check, check_report, check_text, crop, image_files, prepare, resize
+from tf_stylegan.data.words import say
 from tf_stylegan.errors import UserError
 
 _EPILOG = """examples:
@@ -70,7 +69,11 @@ def build_parser():
     p.add_argument("--drop-blurred", action="store_true", help="leave out what is blurred or flat by --blur")
     _add_distance_and_blur(p)
     p.add_argument(
-        "--min-size", type=int, default=1, metavar="N", help="leave out pictures whose shorter side is smaller (1)"
+        "--min-size",
+        type=int,
+        default=check.MIN_SIZE,
+        metavar="N",
+        help=f"leave out pictures whose shorter side is smaller ({check.MIN_SIZE})",
     )
     p.add_argument(
         "--background", default="white", metavar="COLOR", help="under transparent pixels, and of bars (white)"
@@ -81,7 +84,11 @@ def build_parser():
         "hold the labels of the pictures that stay",
     )  # fmt: skip
     p.add_argument("--skip-bad", action="store_true", help="leave unreadable pictures out instead of stopping")
-    p.add_argument("--force", action="store_true", help="begin afresh in a folder that is not empty")
+    p.add_argument(
+        "--force", action="store_true",
+        help="begin afresh, beside what else is in DST: all that prepare has made there is replaced, once the new is "
+        "complete; other files stay, and one that is in the way is an error",
+    )  # fmt: skip
     _add_threads(p)
     return parser
 
@@ -115,9 +122,7 @@ def _distance(text):
 def main(argv=None):
     """Parses the command line and calls `tf_stylegan.data.check` or `prepare`; returns the exit code."""
     arguments = vars(build_parser().parse_args(argv))
-    # Pillow talks about odd metadata in pictures that are read all the same; what cannot be read is listed anyway.
-    warnings.filterwarnings("ignore", module="PIL")
-    logging.getLogger("PIL").setLevel(logging.CRITICAL)
+    image_files.hush_pillow()
     arguments["num_threads"] = arguments.pop("threads")
     if arguments.pop("command") == "prepare":
         arguments["resize_filter"], arguments["label_file"] = arguments.pop("filter"), arguments.pop("labels")
@@ -131,8 +136,8 @@ def main(argv=None):
     if json_file:
         check_text.write_json(json_file, result)
     if report:
-        check_report.write_report(report, result)
-        print(f"page: {report}")
+        check_report.write_report(report, result, arguments["num_threads"])
+        say(f"page: {report}")
     return 1 if result.num_must_fix else 0
 
 

@@ -162,6 +162,7 @@ def broken():
         "phone.HEIC": (heic, "HEIC"),
         "renamed.jpg": (heic, "HEIC"),
         "raw.NEF": (encoded(photo((16, 12)), "TIFF"), "raw"),
+        "int.tif": (encoded(PIL.Image.fromarray(np.full([16, 16], 70_000, np.int32)), "TIFF"), "32 bits have no known"),
         "float.tif": (encoded(PIL.Image.fromarray(np.ones([16, 16], np.float32)), "TIFF"), "no known range"),
     }
 

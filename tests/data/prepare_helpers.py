@@ -29,10 +29,13 @@ def log_of(out):
 
 
 def refused(folder, out, words, **options):
-    before = tree(out) if out.exists() else None
+    """The message; checks that what a user sees is as before, and that a new folder stays only if there is to go on."""
+    existed, before = out.exists(), tree(out)
     with pytest.raises(UserError, match=words) as caught:
         prepare.prepare(folder, out, **options)
-    assert (tree(out) if out.exists() else None) in (before, {})
+    assert tree(out) == before
+    if not existed and out.exists():
+        assert len((out / ".prepare" / "journal.jsonl").read_text().splitlines()) > 1
     return str(caught.value)
 
 

@@ -181,6 +181,35 @@ def test_blurred_and_flat(folder):
     assert len(check.check(folder, size=64, blur=1e9).problems[0].findings) == 5
 
 
+def test_16_bits_of_which_few_are_used_are_told(folder):
+    levels = np.asarray(photo()).astype(np.uint16)
+    for name, top in (("dark", 16), ("light", 257)):
+        zoo.fill(folder, {f"{name}.png": (zoo.deep_png(levels * top),)})
+        PIL.Image.fromarray(levels[:, :, 1] * top).save(folder / f"{name} grey.tif")
+    found = kinds_of(check.check(folder, blur=0, distance=None))
+    assert set(found["dark 16-bit"]) == {"dark.png", "dark grey.tif"} and len(found["16-bit"]) == 4
+
+
+def test_adobe_rgb_without_a_profile_is_told(folder):
+    for number, (name, color_space, index, profile) in enumerate(
+        [("adobe", 0xFFFF, "R03", None), ("srgb", 1, "R98", None), ("other", 0xFFFF, "R98", None),
+         ("whole", 0xFFFF, "R03", zoo.icc_profile())]
+    ):  # fmt: skip
+        tags = PIL.Image.Exif()
+        tags[0x8769] = {0xA001: color_space, 0xA005: {1: index}}
+        photo(seed=number).save(folder / f"{name}.jpg", exif=tags, quality=95, icc_profile=profile)
+    found = kinds_of(check.check(folder, size=64))
+    assert set(found["Adobe RGB"]) == {"adobe.jpg"} and set(found["colour profile"]) == {"whole.jpg"}
+
+
+def test_huge_pictures_are_told_in_words_of_our_own(folder, monkeypatch):
+    monkeypatch.setattr(PIL.Image, "MAX_IMAGE_PIXELS", 1_500_000)
+    PIL.Image.new("1", (2000, 2000)).save(folder / "a.png")
+    assert kinds_of(check.check(folder, blur=0)) == {
+        "damaged": {"a.png": "4 megapixels, at most 3 are read; scale it down"}
+    }
+
+
 def test_grey_is_only_worth_a_word_among_colors(folder):
     for number in range(3):
         photo((64, 64), seed=number).convert("L").save(folder / f"{number}.png")

@@ -12,7 +12,7 @@ import pytest
 from data import picture_zoo as zoo
 
 from tf_stylegan import cli
-from tf_stylegan.data import check
+from tf_stylegan.data import check, check_report
 from tf_stylegan.data.check_report import write_report
 from tf_stylegan.data.fingerprint import fingerprint
 from tools import prepare_images
@@ -112,6 +112,27 @@ def test_thousands_of_findings_make_a_page_of_limited_size(folder):
     assert (folder.parent / "page.html").stat().st_size < 3_000_000
     assert len(page.all("figure")) == 40 + 40 * 8 and "8,960 more, without pictures" in page.text
     assert "00999.png" in page.text and "… and 7,960 more" in page.text and "and 8,993 more" in page.text
+
+
+def test_groups_without_pictures_say_what_they_leave_out(folder):
+    zoo.photo().save(folder / "a.png")
+    picture = check.examine(folder, "a.png")
+    groups = [check.Finding("a.png", others=tuple((f"{n}.png", what) for n in range(30))) for what in ("2 bits", "")]
+    problems = [check.Problem(kind, False, [group] * 41) for kind, group in zip(("alike", "same"), groups)]
+    write_report(folder.parent / "page.html", check.Result(str(folder), [picture], {}, [], problems, 1))
+    text = page_of(folder.parent / "page.html").text
+    assert "a.png ~ 0.png (2 bits), 1.png (2 bits)," in text and "a.png = 0.png, 1.png, " in text
+    assert text.count("6.png (2 bits), and 23 more") == 1 and text.count("6.png, and 23 more") == 1
+
+
+def test_thumbnails_are_made_by_as_many_threads_as_asked_for(folder, monkeypatch):
+    zoo.photo((64, 64)).save(folder / "a.png")
+    asked, pool = [], check_report.concurrent.futures.ThreadPoolExecutor
+    monkeypatch.setattr(
+        check_report.concurrent.futures, "ThreadPoolExecutor", lambda count: asked.append(count) or pool(count)
+    )
+    arguments = ["check", str(folder), f"--report={folder.parent}/page.html", "--threads=3"]
+    assert cli.run(prepare_images.main, arguments) == 0 and asked == [3, 3]
 
 
 def test_the_command_writes_it_whole_or_not_at_all(folder, capsys, monkeypatch):

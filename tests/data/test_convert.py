@@ -1,19 +1,25 @@
 """Folders of images -> data sets: every kind of image, every kind of bad input; looking at data sets."""
 
+import concurrent.futures
+import os
 import re
 import sys
+import time
+import weakref
 from pathlib import Path
 
 import numpy as np
 import PIL.Image
 import pytest
+from data import picture_zoo as zoo
 from data.image_folders import class_folders, convert_folder, images_of, picture, refused
 from helpers import GOLDEN
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tf_stylegan.data import convert, image_files, image_folder, inspect, parallel
+from tf_stylegan.data import convert, image_files, image_folder, inspect, parallel, tfrecord, unpack
 from tf_stylegan.data.dataset import find_dataset
+from tf_stylegan.data.importers import hdf5
 from tf_stylegan.errors import UserError
 
 RGB64 = GOLDEN / "tfrecords" / "rgb64"
@@ -83,15 +89,8 @@ def test_image_modes(folder, capsys, mode):
 
 
 def test_16_bit_colour_is_counted(folder, capsys):
-    import struct
-    import zlib
-
-    def chunk(kind, data):
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    rows = b"".join(b"\0" + bytes([200, 1] * 3 * 8) for _ in range(8))  # Pillow writes no such file
-    png = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 8, 8, 16, 2, 0, 0, 0))
-    (folder / "deep.png").write_bytes(png + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+    pixels = np.full([8, 8, 3], 200 * 256 + 1, np.uint16)
+    (folder / "deep.png").write_bytes(zoo.deep_png(pixels))  # Pillow writes no such file
     assert (images_of(convert_folder(folder))[0] == 200).all()
     assert "converted: 1 16-bit" in capsys.readouterr().out
 
@@ -181,11 +180,11 @@ def test_damaged_images(folder, capsys):
     for number in range(4):
         picture((64, 64), seed=number).save(folder / f"{number}.png")
     cut(folder / "1.png")
-    refused(folder, "1 of 4 images", "is damaged; replace it, or leave it out with --skip-bad", "  1.png: ")
+    refused(folder, "1 of 4 images", "cannot be read; replace it, or leave it out with --skip-bad", "  1.png: ")
     (folder / "2.jpg").write_bytes(b"junk")
     info = convert_folder(folder, skip_bad=True, shuffle=False)
     np.testing.assert_array_equal(images_of(info), [np.asarray(picture((64, 64), seed=n)) for n in (0, 2, 3)])
-    assert "left out 2 damaged images: 1.png, 2.jpg" in capsys.readouterr().out
+    assert "left out 2 images that cannot be read: 1.png, 2.jpg" in capsys.readouterr().out
 
 
 def test_all_damaged_images_are_in_one_message(folder):
@@ -194,7 +193,7 @@ def test_all_damaged_images_are_in_one_message(folder):
     for number in (3, 4, 17, 29):
         cut(folder / f"{number:02d}.png")
     (folder / "x.jpg").write_bytes(b"junk")  # the only one whose header tells
-    message = refused(folder, "5 of 31 images", "are damaged; replace them", "--skip-bad", "nothing was written", "\n")
+    message = refused(folder, "5 of 31 images", "cannot be read; replace them", "--skip-bad", "nothing was written:\n")
     assert [line.split(":")[0].strip() for line in message.split("\n")[1:]] == [
         *("03.png", "04.png", "17.png", "29.png", "x.jpg")
     ]
@@ -207,23 +206,52 @@ def test_damaged_images_are_not_complained_about_for_their_size(folder, monkeypa
     picture((60, 80)).save(folder / "tall.png")
     picture((60, 90)).save(folder / "cut.png")
     cut(folder / "cut.png")
-    message = refused(folder, "1 of 4 images", "tall.png: 60x80", "and 1 of 5 images", "damaged", "  cut.png: ")
+    message = refused(folder, "1 of 4 images", "tall.png: 60x80", "and 1 of 5 images", "cannot be read", "  cut.png: ")
     assert "cut.png: 60x90" not in message
     assert "cut.png" not in refused(folder, "1 of 4 images", "tall.png", skip_bad=True)
     monkeypatch.setattr(image_folder, "_MAX_LOOKS", 2)  # the odd ones are looked at first
-    refused(folder, "1 of 4 images", "tall.png: 60x80", "and 1 of 5 images", "damaged", "  cut.png: ")
+    refused(folder, "1 of 4 images", "tall.png: 60x80", "and 1 of 5 images", "cannot be read", "  cut.png: ")
     (folder / "tall.png").unlink()
-    refused(folder, "1 of 4 images", "damaged", "cut.png: ")
+    refused(folder, "1 of 4 images", "cannot be read", "cut.png: ")
     assert convert_folder(folder, skip_bad=True).num_images == 3
 
 
 @pytest.mark.parametrize("options", [{}, {"skip_bad": True}])
 def test_only_damaged_images(folder, options):
     (folder / "a.png").write_bytes(b"junk")
-    assert "--skip-bad" not in refused(folder, "1 of 1 image", "is damaged; replace it; nothing", **options)
+    assert "--skip-bad" not in refused(folder, "1 of 1 image", "cannot be read; replace it; nothing", **options)
     picture((64, 64)).save(folder / "b.png")
     cut(folder / "b.png")
     assert "--skip-bad" not in refused(folder, "2 of 2 images", "a.png: ", "b.png: ", **options)
+
+
+def test_what_check_says_of_a_folder_is_said_here_too(folder, monkeypatch):
+    picture().save(folder / "a.png")
+    zoo.fill(folder, {name: zoo.broken()[name] for name in ("phone.HEIC", "raw.NEF", "renamed.jpg", "page.jpg")})
+    (folder / "closed").mkdir()
+    scandir = os.scandir
+
+    def deny(path):
+        if str(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", deny)
+    message = refused(folder, "5 of 6 images", "cannot be read", "--skip-bad")
+    assert [line.partition(":")[0].strip() for line in message.split("\n")[1:]] == [
+        *("closed", "page.jpg", "phone.HEIC", "raw.NEF", "renamed.jpg")
+    ]
+    for words in (
+        "kind that is not read here (HEIC)",
+        "(raw); save it as PNG",
+        "web page",
+        "folder: Permission denied",
+    ):
+        assert words in message
+    for command, target in ((unpack.pack, folder.parent / "out"), (hdf5.hdf5_from_images, folder.parent / "x.h5")):
+        arguments = (folder, target) if command is unpack.pack else (target, folder)
+        with pytest.raises(UserError, match="5 of 6 images"):
+            command(*map(str, arguments))
 
 
 def test_float_pixels_are_refused(folder):
@@ -232,9 +260,9 @@ def test_float_pixels_are_refused(folder):
 
 
 def test_nothing_to_convert(folder):
-    refused(folder, "no images in", "(0 files)")
+    refused(folder, "no pictures in", "(0 files)")
     (folder / "x.txt").touch()
-    refused(folder, "no images in", "(1 file)")
+    refused(folder, "no pictures in", "(1 file)")
     refused(folder / "nowhere", "image directory", "does not exist")
     refused(folder / "x.txt", "image directory", "x.txt is a file; give the folder")
 
@@ -261,9 +289,10 @@ def test_one_image_is_not_plural(folder, capsys):
     picture((64, 64)).save(folder / "y.png")
     cut(folder / "y.png")
     info = convert_folder(folder, skip_bad=True, resize=8)
-    inspect.extract(info.directory, str(folder.parent / "png"))
+    unpack.extract(info.directory, str(folder.parent / "png"))
     printed = capsys.readouterr().out
-    assert "ignored 1 file that is no image: x.txt" in printed and "left out 1 damaged image: y.png" in printed
+    assert "ignored 1 file that is no image: x.txt\n" in printed
+    assert "left out 1 image that cannot be read: y.png" in printed
     assert f"1 image 8x8x3 in {folder.parent / 'out'}\n" in printed
     assert f"1 image in {folder.parent / 'png'}\n" in printed
 
@@ -276,21 +305,31 @@ def test_does_not_overwrite(folder):
     assert convert_folder(folder, force=True).num_images == 1
 
 
-def test_memory_does_not_grow_with_the_number_of_images():
-    import concurrent.futures
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_memory_does_not_grow_with_the_number_of_images(folder, monkeypatch, shuffle):
+    """Of reading headers and of converting, few results wait at a time, also when writing is slower than decoding."""
+    alive, most = weakref.WeakSet(), []
 
-    running, most = set(), 0
+    class Pool(concurrent.futures.ThreadPoolExecutor):
+        def submit(self, *args, **kwargs):
+            future = super().submit(*args, **kwargs)
+            alive.add(future)
+            most.append(len(alive))
+            return future
 
-    def work(number):
-        running.add(number)
-        return number
+    add = tfrecord.RecordWriter.add_encoded
 
-    with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        for number in parallel.ordered(pool, work, range(200), 8):
-            most = max(most, len(running))
-            running.remove(number)
-            assert number == 199 or len(running) < 9
-    assert most <= 8
+    def slowly(*args):
+        time.sleep(0.001)
+        add(*args)
+
+    monkeypatch.setattr(convert.concurrent.futures, "ThreadPoolExecutor", Pool)
+    monkeypatch.setattr(tfrecord.RecordWriter, "add_encoded", slowly)
+    count = 20 * parallel.num_cores()
+    for number in range(count):
+        picture((4, 4), seed=number).save(folder / f"{number}.png")
+    assert convert_folder(folder, shuffle=shuffle).num_images == count
+    assert len(most) == 2 * count and max(most) <= 5 * parallel.num_cores() + 1
 
 
 # Digits, and looking at data sets
@@ -345,14 +384,46 @@ def test_info(digits, capsys):
         assert words in printed
 
 
+def test_info_reads_every_record_unless_in_a_hurry(folder, capsys):
+    class_folders(folder)
+    directory = convert_folder(folder).directory
+    with tfrecord.RecordWriter(directory, 8, 3, validation=True) as writer:
+        writer.add_many(np.zeros([2, 3, 8, 8], np.uint8))
+    inspect.describe(directory)
+    assert "checked        every record of every file\n" in capsys.readouterr().out
+    for name in ("out-r03", "out-r02", "validation-out-r03", "validation-out-r02"):
+        path = Path(directory) / f"{name}.tfrecords"
+        sound = path.read_bytes()
+        path.write_bytes(sound[:-9] + bytes([sound[-9] ^ 1]) + sound[-8:])
+        number = 1 if "validation" in name else 2
+        offset = tfrecord.index_records(path)[0][number]
+        if name == "out-r02":
+            inspect.describe(directory, quick=True)
+            assert "checked        number and size of records (--quick)\n" in capsys.readouterr().out
+        message = f"{path}: record {number} at byte {offset} is damaged (its data does not fit its checksum); copy or "
+        with pytest.raises(UserError, match=re.escape(message)):
+            inspect.describe(directory)
+        path.write_bytes(sound[:offset])  # a record less than the others have
+        with pytest.raises(UserError, match=r"expected .* images? .* got|holds no records"):
+            inspect.describe(directory, quick=True)
+        path.write_bytes(sound)
+    inspect.describe(directory)
+
+
+def test_a_sheet_is_a_png_file(digits, tmp_path):
+    with pytest.raises(UserError, match=r"a.jpg: the sheet is written as PNG; give a name that ends in \.png"):
+        inspect.display(digits, str(tmp_path / "a.jpg"))
+    assert not list(tmp_path.iterdir())
+
+
 def test_extract_and_convert_again_is_the_identity(tmp_path, capsys):
     class_folders(tmp_path / "in")
     info = convert_folder(tmp_path / "in", class_folders=True)
-    inspect.extract(info.directory, str(tmp_path / "png"))
+    unpack.extract(info.directory, str(tmp_path / "png"))
     files = sorted(path.name for path in (tmp_path / "png").iterdir())
     assert files == ["dataset.json", "img00000000.png", "img00000001.png", "img00000002.png"]
     with pytest.raises(UserError, match=r"is not empty.*--force"):
-        inspect.extract(info.directory, str(tmp_path / "png"))
+        unpack.extract(info.directory, str(tmp_path / "png"))
     label_file = str(tmp_path / "png" / "dataset.json")
     convert.create_from_images(tmp_path / "again", tmp_path / "png", shuffle=False, label_file=label_file)
     assert inspect.compare(info.directory, tmp_path / "again") == 0
@@ -380,5 +451,5 @@ def test_damaged_record_while_reading(folder):
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
-    with pytest.raises(UserError, match=r"out-r03.tfrecords: the record at byte \d+ is damaged"):
-        inspect.extract(info.directory, str(folder.parent / "png"))
+    with pytest.raises(UserError, match=r"out-r03.tfrecords: record 1 at byte \d+ is damaged \(its data does not fit"):
+        unpack.extract(info.directory, str(folder.parent / "png"))

@@ -1,6 +1,7 @@
 """Groups of duplicates against the definition, looked up pair by pair."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -62,7 +63,43 @@ def test_near_only_compares_those_in_the_order():
     assert duplicates.near([], [], [], 4) == {}
 
 
-def test_many_alike_cost_one_pass():
+@given(looks(), st.integers(0, 8), st.randoms(use_true_random=False))
+def test_near_by_parts_finds_what_one_by_one_finds(case, distance, random):
+    found, order = case
+    colors = [(random.choice((0, 30, 60)),) * 3 for _ in found]
+    hashes = np.array(found, np.uint64)
+    one_by_one, by_parts = duplicates._one_by_one(hashes, distance), duplicates._by_parts(hashes, distance)
+    for first in range(len(found)):
+        assert one_by_one(first).tolist() == by_parts(first).tolist()
+    groups = duplicates.near(found, colors, order, distance)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(duplicates, "_by_parts", duplicates._one_by_one)
+        assert duplicates.near(found, colors, order, distance) == groups
+
+
+@pytest.fixture
+def compared(monkeypatch):
+    """List of how many hashes were compared, one number for each call."""
+    counts, bitwise_count = [], np.bitwise_count
+
+    def count(x):
+        counts.append(x.size)
+        return bitwise_count(x)
+
+    monkeypatch.setattr(np, "bitwise_count", count)
+    return counts
+
+
+def test_many_alike_cost_one_pass(compared):
     count = 70_000
     groups = duplicates.near(np.zeros(count, np.uint64), np.zeros([count, 3]), range(count), 4)
     assert list(groups) == [0] and len(groups[0]) == count - 1
+    assert sum(compared) < 7 * count
+
+
+@pytest.mark.parametrize(("distance", "share"), [(4, 0.005), (7, 0.1), (8, 1)])
+def test_few_of_many_are_compared(compared, distance, share):
+    count = 5_000
+    found = np.random.RandomState(0).randint(0, 1 << 63, count).astype(np.uint64)
+    assert duplicates.near(found, GREY * count, range(count), distance) == {}
+    assert sum(compared) <= share * count * (count - 1) / 2

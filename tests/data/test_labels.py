@@ -2,6 +2,7 @@
 
 import json
 import re
+import unicodedata
 
 import numpy as np
 import PIL.Image
@@ -9,6 +10,7 @@ import pytest
 from data.image_folders import class_folders, convert_folder, images_of, picture, refused
 
 from tf_stylegan.data import labels
+from tf_stylegan.data.tfrecord import RecordWriter
 from tf_stylegan.errors import UserError
 
 
@@ -134,6 +136,67 @@ def test_what_is_printed_of_labels(folder, capsys, values, expected):
     convert_folder(folder, label_file=str(file))
     printed = capsys.readouterr().out
     assert expected in printed and ("note" in printed) == ("note" in expected)
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_names_may_be_spelt_as_macos_does(folder, form):
+    """Archives from there bring ä as a and dots; the label file may be from another machine, or the other way round."""
+    other = {"NFC": "NFD", "NFD": "NFC"}[form]
+    for number, name in enumerate(("ä.png", "o.png")):
+        picture(seed=number).save(folder / unicodedata.normalize(form, name))
+    file = folder.parent / "labels.csv"
+    file.write_text(unicodedata.normalize(other, "ä.png,1\no.png,0\n"))
+    assert convert_folder(folder, label_file=str(file), shuffle=False).load_labels().shape == (2, 2)
+    file.write_text(file.read_text() + unicodedata.normalize(form, "ä.png,0\n"))
+    with pytest.raises(UserError, match="has two labels, 1 and 0"):
+        convert_folder(folder, label_file=str(file), force=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_told"),
+    [("0.0\n1.0\n2.0", True), ("0\n1\n2", False), ("0.0\n1.0\n2.5", False), ("0.0,1\n1,1\n2,1", False)],
+)
+def test_classes_as_pandas_writes_them_are_told(tmp_path, capsys, text, is_told):
+    (tmp_path / "a.csv").write_text("".join(f"{n}.png,{row}\n" for n, row in enumerate(text.split("\n"))))
+    labels.from_file(str(tmp_path / "a.csv"), ["0.png", "1.png", "2.png"])
+    assert ("note: the labels are whole numbers with a point (0.0, …)" in capsys.readouterr().out) == is_told
+
+
+def test_the_label_file_in_the_folder_is_used(folder, capsys):
+    class_folders(folder)
+    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.png"))
+    file = folder / "dataset.json"
+    file.write_text(json.dumps({"labels": [[name, number] for number, name in enumerate(names)]}))
+    assert convert_folder(folder, shuffle=False).load_labels().tolist() == np.eye(3).tolist()
+    printed = capsys.readouterr().out
+    assert f"labels are those of {file} (--ignore-labels leaves them out)\n" in printed and "ignored" not in printed
+    assert convert_folder(folder, ignore_labels=True, force=True).label_size == 0
+    assert convert_folder(folder, class_folders=True, force=True).label_size == 2
+    file.write_text('{"labels": null}')
+    assert convert_folder(folder, force=True).label_size == 0
+    file.write_text('{"images": [{"id": 1}]}')
+    with pytest.raises(UserError, match=r"dataset.json: .*; --ignore-labels leaves the labels out$"):
+        convert_folder(folder, force=True)
+    refused(folder / "cat", "exclude each other", ignore_labels=True, class_folders=True)
+
+
+def test_labels_are_held_once(folder, monkeypatch):
+    """Of a million images with a thousand classes they are four gigabytes."""
+    for number in range(3):
+        picture((64, 64), seed=number).save(folder / f"{number}.png")
+    (folder / "dataset.json").write_text('{"0.png": 0, "1.png": 1, "2.png": 2}')
+    made, given = [], []
+    to_array, set_labels = labels.to_array, RecordWriter.set_labels
+    monkeypatch.setattr(labels, "to_array", lambda *args: made.append(to_array(*args)) or made[-1])
+    monkeypatch.setattr(RecordWriter, "set_labels", lambda self, table: given.append(table) or set_labels(self, table))
+    info = convert_folder(folder)
+    assert given[0] is made[0]
+    (folder / "1.png").write_bytes((folder / "1.png").read_bytes()[:3000])
+    classes = convert_folder(folder, skip_bad=True, force=True, shuffle=False).load_labels()
+    assert classes.tolist() == given[1].tolist() == [[1, 0, 0], [0, 0, 1]]
+    table = np.zeros([2, 3], np.float32)
+    monkeypatch.setattr(np, "load", lambda *args, **kwargs: table)
+    assert np.shares_memory(info.load_labels(), table)
 
 
 def test_label_file_missing_or_in_the_way(folder):

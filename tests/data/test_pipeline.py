@@ -125,7 +125,7 @@ def test_damaged_data_stops_with_file_record_and_offset(directory, tmp_path):
     pipeline = ImagePipeline(find_dataset(tmp_path), shuffle=False)
     batches = pipeline.batches(4)
     next(batches), next(batches)  # the batches before it arrive
-    with pytest.raises(UserError, match=f"{re.escape(str(path))}: the record at byte {offset} is damaged"):
+    with pytest.raises(UserError, match=f"{re.escape(str(path))}: record 9 at byte {offset} is damaged"):
         next(batches)
     assert batches.position == 8
 
@@ -137,7 +137,7 @@ def test_file_cut_during_the_run(directory, tmp_path):
     offset = tfrecord.index_records(path)[0][2]
     with open(path, "rb+") as file:
         file.truncate(offset + 50)
-    with pytest.raises(UserError, match=f"{re.escape(str(path))}: the record at byte {offset}"):
+    with pytest.raises(UserError, match=f"{re.escape(str(path))}: record 2 at byte {offset} is truncated"):
         next(pipeline.batches(4))
 
 

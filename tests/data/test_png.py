@@ -2,13 +2,13 @@
 
 import io
 import struct
-import zlib
 
 import numpy as np
 import PIL.Image
 import PIL.PngImagePlugin
 import pytest
 from data.image_folders import picture
+from data.picture_zoo import chunk
 
 from tf_stylegan.data import image_files, png
 
@@ -16,10 +16,6 @@ from tf_stylegan.data import image_files, png
 def saved(folder, image, **options):
     image.save(folder / "x.png", **options)
     return str(folder / "x.png")
-
-
-def chunk(kind, data):
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
 def with_chunk(folder, image, kind, data, last=False):

@@ -129,12 +129,24 @@ def test_copies_may_show_before_scaling_or_after(folder, out):
     assert log_of(out)["wide0.jpg"]["reason"].endswith("bits when scaled")
 
 
+def test_pictures_without_end_do_not_keep_their_shape(folder, out):
+    fill(folder, 1)
+    photo((404, 4)).save(folder / "line.png")
+    refused(
+        folder, out, r"--crop=none: 1 picture is more than 100 times as long as wide \(line.png 404x4\)", crop="none"
+    )
+    assert prepare.prepare(folder, out, size=32, crop="center") == 2
+
+
 def test_min_size(folder, out):
     fill(folder, 2)
+    photo((3, 90), seed=8).save(folder / "thin.png")  # check says that it is too small
     photo((200, 63), seed=9).save(folder / "low.png")
     prepare.prepare(folder, out, size=32, min_size=64)
     assert set(tree(out)) == {"0.png", "1.png"}
     assert log_of(out)["low.png"]["reason"] == "200x63, less than 64"
+    prepare.prepare(folder, out, size=32)
+    assert set(tree(out)) == {"0.png", "1.png", "low.png"} and log_of(out)["thin.png"]["reason"].endswith("less than 4")
 
 
 def test_nothing_left_is_a_mistake(folder, out):

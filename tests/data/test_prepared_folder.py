@@ -40,6 +40,23 @@ def test_names():
     }  # fmt: skip
 
 
+def test_names_that_are_too_long_are_cut():
+    long, umlauts = "x" * 252, "ä" * 126
+    paths = [f"a/{long}.jpg", f"a/{long[1:]}.jpg", f"a/{long}.gif", f"b/{umlauts}.webp", f"b/{umlauts[1:]}.webp"]
+    names = output_names(paths)
+    assert names[f"a/{long[1:]}.jpg"] == f"a/{long[1:]}.png"  # it fits: nobody else gets it
+    assert {names[f"a/{long}.jpg"], names[f"a/{long}.gif"]} == {f"a/{long[3:]}-2.png", f"a/{long[3:]}-3.png"}
+    assert names[f"b/{umlauts[1:]}.webp"] == f"b/{umlauts[1:]}.png"
+    assert all(len(os.path.basename(name).encode()) <= 255 for name in names.values())
+
+
+def test_pictures_with_long_names_are_made(folder, out):
+    for number, ending in enumerate((".jpg", ".bmp")):
+        photo(seed=number).save(folder / ("x" * 251 + ending))
+    assert prepare.prepare(folder, out, size=32) == len(tree(out)) == 2
+    assert prepare.prepare(folder, out, size=32) == 2
+
+
 PARTS = st.text("aAb.-2", min_size=1, max_size=3).filter(lambda part: part.strip("."))
 ENDINGS = st.sampled_from([".png", ".PNG", ".jpg", ".png.jpg", "-2.png", ""])
 
@@ -63,7 +80,7 @@ def test_unreadable_pictures_are_listed_together_and_the_rest_is_kept(folder, ou
     fill(folder, 3)
     zoo.fill(folder, {name: entry for name, entry in zoo.broken().items() if name.startswith(("cut", "empty"))})
     message = refused(folder, out, "3 of 6 pictures in .* cannot be read", size=32)
-    assert "the 3 done are kept" in message and "--skip-bad" in message
+    assert "the 3 done are kept: run the same command again to go on" in message and "--skip-bad" in message
     for name in ("cut.jpg", "cut.png", "empty.jpg"):
         assert f"\n  {name}: " in message
     assert tree(out) == {} and check.survey.list_folder(out) == ([], {})
@@ -81,7 +98,7 @@ def test_an_interrupted_run_goes_on_and_ends_as_an_unbroken_one(folder, out, mon
         names = count_reads(patch, fail_at=5)
         with pytest.raises(KeyboardInterrupt):
             prepare.prepare(folder, out, **options)
-    assert len(names) == 5 and tree(out) == {} and "the same command goes on from here" in capsys.readouterr().err
+    assert len(names) == 5 and tree(out) == {} and "run the same command again to go on" in capsys.readouterr().err
     journal = out / ".prepare" / "journal.jsonl"
     assert len(journal.read_text().splitlines()) == 1 + 5
     with open(journal, "a") as file:  # as when the machine went down
@@ -118,7 +135,7 @@ def test_a_killed_run_goes_on(folder, out):
         time.sleep(0.01)
     process.send_signal(signal.SIGTERM)
     printed, errors = process.communicate(timeout=30)
-    assert (process.returncode, printed) == (143, "") and "the same command goes on from here" in errors
+    assert (process.returncode, printed) == (143, "") and "run the same command again to go on" in errors
     assert tree(out) == {} and 3 < journal.read_bytes().count(b"\n") < 9
     prepare.prepare(folder, out, size=32)
     prepare.prepare(folder, out.parent / "unbroken", size=32)
@@ -173,11 +190,106 @@ def test_folders_that_hold_other_things_are_refused_unless_forced(folder, out):
     prepare.prepare(folder, out, size=32)
     other = out.parent / "other"
     other.mkdir()
-    (other / "0.png").write_text("mine")
+    (other / "mine.png").write_text("mine")
     refused(folder, other, "is not empty and not of prepare's making", size=32)
-    assert tree(other) == {"0.png": b"mine"} and os.listdir(other) == ["0.png"]
+    assert tree(other) == {"mine.png": b"mine"} and os.listdir(other) == ["mine.png"]
     prepare.prepare(folder, other, size=32, force=True)
-    assert tree(other) == tree(out)
+    assert tree(other) == {**tree(out), "mine.png": b"mine"}
+
+
+def test_files_of_the_users_own_are_never_overwritten(folder, out, monkeypatch):
+    fill(folder, 3)
+    out.mkdir()
+    photo(seed=9).save(out / "0.png")
+    (out / "dataset.json").write_text("mine")
+    labels = folder.parent / "labels.csv"
+    labels.write_text("0.png,0\n1.png,1\n2.png,2\n")
+    names = count_reads(monkeypatch)
+    refused(folder, out, "write over this file, .*: 0.png; move it away", size=32, force=True)
+    refused(folder, out, "these 2 files.*: 0.png, dataset.json; move them", size=32, force=True, label_file=labels)
+    assert names == [] and not (out / ".prepare").exists()
+    (out / "0.png").unlink()
+    prepare.prepare(folder, out, size=32, force=True)
+    assert (out / "dataset.json").read_text() == "mine"
+    photo(seed=8).save(out / "1.png")  # retouched
+    photo(seed=10).save(folder / "new.png")
+    refused(folder, out, "write over this file, not, or no longer, of its making: 1.png", size=32)
+    (out / "1.png").unlink()
+    (out / "dataset.json").unlink()
+    prepare.prepare(folder, out, size=32)
+    assert set(tree(out)) == {"0.png", "1.png", "2.png", "new.png"}
+
+
+# A run that fails over a folder that is finished
+
+
+BAD_RUNS = {
+    "nothing left": {"min_size": 9999},
+    "forced, nothing left": {"min_size": 9999, "force": True},
+    "forced, other settings": {"size": 64, "force": True},
+    "unreadable pictures": {},
+}
+
+
+@pytest.mark.parametrize("options", BAD_RUNS.values(), ids=BAD_RUNS)
+def test_a_failing_run_leaves_a_finished_folder_as_it_was(folder, out, options):
+    fill(folder, 3)
+    (folder / "dataset.json").write_text('{"0.png": 0, "1.png": 1, "2.png": 2, "bad.png": 0}')
+    photo((80, 64), seed=7).save(folder / "bad.png")
+    prepare.prepare(folder, out, size=32)
+    before, good = tree(out), (folder / "bad.png").read_bytes()
+    (folder / "bad.png").write_bytes(b"junk")
+    for _ in range(2):
+        refused(folder, out, "cannot be read|would be left", **{"size": 32, **options})
+    assert set(before) == {"0.png", "1.png", "2.png", "bad.png", "dataset.json"}
+    (folder / "bad.png").write_bytes(good)
+    prepare.prepare(folder, out, **{"size": 32, **options, "min_size": 1})  # it is still known to be of our making
+    prepare.prepare(folder, out.parent / "fresh", **{"size": 32, **options, "min_size": 1})
+    assert tree(out) == tree(out.parent / "fresh")
+
+
+def test_a_first_run_that_makes_nothing_leaves_nothing(folder, out):
+    fill(folder, 2)
+    refused(folder, out, "would be left", min_size=9999)
+    assert not out.exists()
+
+
+def test_a_forced_run_that_stopped_goes_on_without_force(folder, out, monkeypatch):
+    fill(folder, 3)
+    prepare.prepare(folder, out, size=32)
+    before = tree(out)
+    (folder / "bad.png").write_bytes(b"junk")
+    words = "the 3 done are kept: run the same command again, without --force, to go on"
+    refused(folder, out, words, size=64, force=True)
+    (folder / "bad.png").unlink()
+    names = count_reads(monkeypatch)
+    prepare.prepare(folder, out, size=64)
+    assert names == [] and set(tree(out)) == set(before) and tree(out) != before
+
+
+def test_names_of_earlier_runs_are_not_forgotten(folder, out):
+    zoo.fill(folder, {"a.jpg": (zoo.encoded(photo(seed=1), "JPEG"),), "b.jpg": (zoo.encoded(photo(seed=2), "JPEG"),)})
+    photo(seed=3).save(folder / "a.webp")
+    prepare.prepare(folder, out, size=32)
+    assert set(tree(out)) == {"a.jpg.png", "a.webp.png", "b.png"}
+    (folder / "a.webp").unlink()  # a.jpg becomes a.png
+    (folder / "bad.jpg").write_bytes(b"junk")
+    for _ in range(2):
+        refused(folder, out, "1 of 3 pictures .* cannot be read", size=32)
+    prepare.prepare(folder, out, size=32, skip_bad=True)
+    prepare.prepare(folder, out.parent / "fresh", size=32, skip_bad=True)
+    assert tree(out) == tree(out.parent / "fresh") and set(tree(out)) == {"a.png", "b.png"}
+
+
+def test_a_picture_of_an_earlier_run_goes_also_when_it_was_made_anew_and_dropped(folder, out):
+    fill(folder, 3)
+    prepare.prepare(folder, out, size=32)
+    photo((80, 64), seed=0).save(folder / "1.png", compress_level=1)  # a copy of 0.png now
+    (folder / "bad.png").write_bytes(b"junk")
+    refused(folder, out, "cannot be read", size=32)
+    prepare.prepare(folder, out, size=32, skip_bad=True, drop_duplicates=True)
+    prepare.prepare(folder, out.parent / "fresh", size=32, skip_bad=True, drop_duplicates=True)
+    assert tree(out) == tree(out.parent / "fresh") and len(tree(out)) == 2
 
 
 def test_two_at_once_are_refused(folder, out):

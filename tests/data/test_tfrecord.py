@@ -192,7 +192,7 @@ def test_records_of_other_lengths_are_named(three):
 def test_damaged_pixels_are_named(three):
     offset = int(tfrecord.index_records(three)[0][1])
     damage(three, offset + 40)
-    with user_error(three, f"record at byte {offset} is damaged"):
+    with user_error(f"{three}: record 1 at byte {offset} is damaged (its data does not fit its checksum); copy"):
         tfrecord.read_record(str(three), offset)
 
 
@@ -233,6 +233,39 @@ def test_an_interrupted_replacement_leaves_the_old_data_set(tmp_path, monkeypatc
     with user_error("could not write", "No space left on device", "nothing was changed"):
         write(tmp_path / "set", new, force=True)
     assert {path.name: path.read_bytes() for path in (tmp_path / "set").iterdir()} == before
+
+
+def test_of_two_conversions_at_once_the_slower_is_refused(tmp_path):
+    with user_error("already holds a data set"), tfrecord.RecordWriter(tmp_path / "set", 8, 1) as slow:
+        slow.add(make_images(1)[0])
+        write(tmp_path / "set", make_images(3))
+    assert find_dataset(tmp_path / "set").num_images == 3
+    assert everything(tmp_path / "set") == ["set-r02.tfrecords", "set-r03.tfrecords"]
+
+
+def test_what_a_killed_conversion_left_goes_with_the_next(tmp_path):
+    write(tmp_path / "set", make_images(1))
+    (tmp_path / "set" / ".partial-dead").mkdir()
+    (tmp_path / "set" / ".partial-dead" / "set-r03.tfrecords").write_bytes(b"half")
+    with tfrecord.RecordWriter(tmp_path / "set", 8, 1, force=True) as alive:
+        alive.add(make_images(1)[0])
+        write(tmp_path / "set", make_images(2), force=True)  # leaves the one alone that is at work
+    assert everything(tmp_path / "set") == ["set-r02.tfrecords", "set-r03.tfrecords"]
+    assert find_dataset(tmp_path / "set").num_images == 1
+
+
+@pytest.mark.parametrize("length", [245, 255])  # of the folder, to which the files' names add 14
+def test_names_that_are_too_long_leave_nothing(tmp_path, length):
+    with user_error("could not write", "File name too long", "nothing was changed there"):
+        write(tmp_path / "new" / ("x" * length), make_images(1))
+    assert everything(tmp_path) == []
+
+
+def test_names_that_are_no_utf8(tmp_path):
+    images = make_images(2)
+    info = find_dataset(write(tmp_path / "no\udcffutf8", images, np.eye(2)))
+    assert (info.num_images, info.label_size) == (2, 2)
+    assert (tfrecord.decode_record(tfrecord.read_record(info.file_at(0), 0), "") == images[0]).all()
 
 
 def test_force_replaces_the_data_set_and_nothing_else(tmp_path):
@@ -401,7 +434,7 @@ def test_fingerprint_takes_the_last_image_that_is_used(three):
 def test_fingerprint_of_a_file_that_changed(three):
     info = find_dataset(three.parent)
     damage(three, 40)
-    with user_error(three, "record at byte 0 is damaged"):
+    with user_error(three, "record 0 at byte 0 is damaged"):
         info.fingerprint()
     three.unlink()
     with user_error(three):

@@ -115,13 +115,39 @@ def test_unpacking_leaves_all_or_nothing(tmp_path):
     path.write_bytes(data[:-100] + b"damage" + data[-94:])
     (tmp_path / "empty").mkdir()
     for name in ("new/folder", "empty"):
-        refused(unpack.unpack, tmp_path / "set", tmp_path / name, match="set-r04.tfrecords: the record .* is damaged")
+        refused(unpack.unpack, tmp_path / "set", tmp_path / name, match="set-r04.tfrecords: record 4 .* is damaged")
     assert not (tmp_path / "new").exists() and not list((tmp_path / "empty").iterdir())
     path.write_bytes(data)
     (tmp_path / "empty" / "x").touch()
     refused(unpack.unpack, tmp_path / "set", tmp_path / "empty", match="is not empty; choose another folder")
     refused(unpack.unpack, tmp_path / "set", tmp_path / "empty" / "x", match="x is a file; give a folder")
     assert [path.name for path in (tmp_path / "empty").iterdir()] == ["x"]
+
+
+def test_extracting_leaves_all_or_nothing(tmp_path):
+    make_set(tmp_path / "set", resolution=16, labels=np.eye(5))
+    make_set(tmp_path / "other", resolution=8, seed=1, count=2)
+    path = tmp_path / "set" / "set-r04.tfrecords"
+    data = path.read_bytes()
+    path.write_bytes(data[:-100] + b"damage" + data[-94:])
+    refused(unpack.extract, tmp_path / "set", tmp_path / "new" / "png", match="record 4 .* is damaged")
+    assert not (tmp_path / "new").exists()
+    unpack.extract(str(tmp_path / "other"), str(tmp_path / "png"))
+    (tmp_path / "png" / "mine.txt").write_text("mine")
+    before = contents(tmp_path / "png")
+    refused(unpack.extract, tmp_path / "set", tmp_path / "png", match="is not empty; .* give --force to write into it")
+    refused(unpack.extract, tmp_path / "set", tmp_path / "png", force=True, match="record 4 .* is damaged")
+    assert contents(tmp_path / "png") == before
+    path.write_bytes(data)
+    (tmp_path / "png" / "dataset.json").mkdir()
+    refused(unpack.extract, tmp_path / "set", tmp_path / "png", force=True, match="dataset.json is a folder, in")
+    (tmp_path / "png" / "dataset.json").rmdir()
+    assert contents(tmp_path / "png") == before
+    unpack.extract(str(tmp_path / "set"), str(tmp_path / "png"), force=True)
+    after = contents(tmp_path / "png")
+    assert (
+        after["mine.txt"] == b"mine" and len(after) == 5 + 2 and after["img00000000.png"] != before["img00000000.png"]
+    )
 
 
 def test_full_disk_while_unpacking(tmp_path, monkeypatch):
@@ -225,7 +251,7 @@ def test_a_disk_that_fills_up_at_the_end_leaves_neither_set(tmp_path, monkeypatc
 def test_folders_of_others(tmp_path):
     """What `extract`, stylegan2-ada's `unpack` and stylegan2-ada-pytorch's dataset tool leave can be packed too."""
     images = make_set(tmp_path / "set", labels=np.eye(3)[[0, 2, 1, 1, 0]])
-    inspect.extract(str(tmp_path / "set"), str(tmp_path / "flat"))
+    unpack.extract(str(tmp_path / "set"), str(tmp_path / "flat"))
     assert contents(packed(tmp_path / "flat")) == contents(tmp_path / "set")
     unpack.unpack(str(tmp_path / "set"), str(tmp_path / "png"))
     (tmp_path / "png" / "dataset.json").write_text('{"labels": null}')
@@ -271,14 +297,14 @@ def test_edited_folders(tmp_path):
     changed("where a.png is|expected .* where", lambda: retouched.save(extra), extra.unlink)
     sound, labels = third.read_bytes(), table.read_text()
     changed(
-        "1 of 5 images .* is damaged; replace it; nothing was written",
+        "1 of 5 images .* cannot be read; replace it; nothing was written",
         lambda: third.write_bytes(sound[:-30]),
         lambda: third.write_bytes(sound),
     )
     second = inner / "img00000002.png"
     second.write_bytes(b"")
     changed(
-        "2 of 5 images .* are damaged; (.|\n)*img00000002.png: .*\n.*img00000003.png: ",
+        "2 of 5 images .* cannot be read; (.|\n)*img00000002.png: .*\n.*img00000003.png: ",
         lambda: third.write_bytes(sound[:-30]),
         lambda: third.write_bytes(sound),
     )

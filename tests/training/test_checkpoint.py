@@ -17,6 +17,7 @@ from tf_stylegan.config import PRESETS, Options, resolve
 from tf_stylegan.errors import UserError
 from tf_stylegan.training import resume
 from tf_stylegan.training.loop import Loop
+from tf_stylegan.training.schedule import stage_at
 from tf_stylegan.training.state import Progress, TrainState, checkpoint_path, checkpoints, read_checkpoint
 
 
@@ -241,9 +242,14 @@ def test_pruning(run_dir, state, keep, left):
 def test_what_is_newer_than_the_place_to_go_on_from_is_set_aside(run_dir, state):
     """Else it would be the newest of the run again, and the first to stay when old ones are deleted."""
     lines, chosen = [], checkpoint_path(run_dir, 100)
+    networks = [run_dir / f"network-{name}.pkl" for name in ("snapshot-000000", "snapshot-000001", "final")]
+    for path in networks:
+        path.touch()
     state.restore(chosen)
     resume.set_aside_newer(chosen, lines.append)
-    assert checkpoints(run_dir) == [chosen] and len(lines) == 2
+    assert checkpoints(run_dir) == [chosen] and len(lines) == 4
+    assert [path.exists() for path in networks] == [True, False, False]
+    assert all(os.path.exists(f"{path}.set-aside") for path in networks[1:])
     state.progress.cur_nimg = 150
     Loop._save_checkpoint(types.SimpleNamespace(config=tiny_config(keep_checkpoints=1), state=state, run_dir=run_dir))
     assert checkpoints(run_dir) == [checkpoint_path(run_dir, 150)]
@@ -303,6 +309,21 @@ def test_another_number_of_gpus_leaves_the_minibatch_as_it_was():
     assert resolve(merged, 64, 3, 0).minibatch_size == 32
     with pytest.raises(UserError, match="--minibatch-size=32 cannot be dealt to --num-gpus=3"):
         resolve(resume.merge_options(saved, {"num_gpus": 3}), 64, 3, 0)
+
+
+@pytest.mark.parametrize("given", [{"minibatch_gpu": 2}, {"num_gpus": 2}, {"num_gpus": 1, "minibatch_gpu": 8}])
+def test_a_grown_run_keeps_its_minibatches_at_every_resolution(given):
+    """What one was told to do about a lack of memory must not make it another run."""
+    saved = resolve(Options("data", "set", config="config-d", num_gpus=8), 1024, 3, 0)
+    options = resume.merge_options(saved, given)
+    merged = resolve(options, 1024, 3, 0, None, saved.growing.minibatch_size)
+    for kimg in range(0, 13000, 600):
+        before, after = stage_at(saved, kimg * 1000), stage_at(merged, kimg * 1000)
+        assert (after.minibatch_size, after.ema_beta) == (before.minibatch_size, before.ema_beta)
+        assert after.minibatch_gpu <= given.get("minibatch_gpu", before.minibatch_gpu)
+        assert after.rounds * after.minibatch_gpu * options.num_gpus == after.minibatch_size
+    with pytest.raises(UserError, match="cannot be dealt to --num-gpus=5"):
+        resolve(resume.merge_options(saved, {"num_gpus": 5}), 1024, 3, 0, None, saved.growing.minibatch_size)
 
 
 def test_options_that_make_another_run():

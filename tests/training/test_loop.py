@@ -3,6 +3,7 @@
 `test_loop_processes.py` runs the real thing.
 """
 
+import glob
 import json
 import os
 import re
@@ -157,6 +158,62 @@ def test_dry_run_prints_the_configuration_and_makes_nothing(command, monkeypatch
     assert sorted(os.listdir()) == before
 
 
+def test_a_lack_of_memory_is_one_line_that_says_what_to_do(failing, monkeypatch):
+    def run(self, kind, *args):
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating\n\na page of words")
+
+    monkeypatch.setattr(PretendedStep, "run", run)
+    line = failing(*FLAGS, "--total-kimg=0.024")
+    assert (
+        line
+        == "error: out of memory at 0.0 kimg: --minibatch-gpu=2 takes half as many images at a time; start again so"
+    )
+    with open(os.path.join(RUN, "log.txt")) as file:
+        assert line.replace("error", "Stopped") in file.read()
+
+
+def test_any_other_end_leaves_a_line_in_the_log(command, monkeypatch):
+    def run(self, kind, *args):
+        raise ZeroDivisionError("two\nlines")
+
+    monkeypatch.setattr(PretendedStep, "run", run)
+    with pytest.raises(ZeroDivisionError):
+        command(*FLAGS, "--total-kimg=0.024")
+    with open(os.path.join(RUN, "log.txt")) as file:
+        assert file.read().splitlines()[-1] == "Stopped by ZeroDivisionError: lines"
+
+
+def test_every_level_of_detail_is_opened_before_a_run_begins(failing):
+    """A damaged file of a middle resolution would end a grown run after days."""
+    make_dataset("data/large", resolution=32)
+    path = glob.glob("data/large/*-r04.tfrecords")[0]
+    with open(path, "r+b") as file:
+        file.truncate(os.path.getsize(path) // 2)
+    flags = [flag for flag in FLAGS if not flag.startswith("--dataset")]
+    assert path in failing(*flags, "--dataset=large", "--config=config-d", "--total-kimg=0.024")
+    assert not os.path.exists("results")
+
+
+def test_labels_are_used_unless_one_says_not_to(command):
+    make_dataset("data/labelled", label_size=3)
+    flags = [*(flag for flag in FLAGS if not flag.startswith("--dataset")), "--dataset=labelled"]
+    for more, size in (((), 3), (("--cond=false",), 0)):
+        code, printed, _ = command(*flags, *more, "--total-kimg=0.024")
+        assert code == 0 and ("labels of 3 numbers: conditional" in printed) == bool(size)
+        (run_dir,) = glob.glob("results/*labelled*")
+        with open(os.path.join(run_dir, "training_options.json")) as file:
+            assert json.load(file)["G_kwargs"]["label_size"] == size
+        assert command(f"--resume={run_dir}", "--total-kimg=0.032")[0] == 0
+        shutil.rmtree(run_dir)
+
+
+def test_a_slash_behind_the_data_set_is_the_shells(command):
+    flags = [flag for flag in FLAGS if not flag.startswith("--dataset")]
+    assert command(*flags, "--dataset=noise/", "--total-kimg=0.024")[0] == 0
+    assert os.path.isdir(RUN)
+    assert command("--resume=latest", "--dataset=noise/", "--total-kimg=0.032")[0] == 0
+
+
 def test_devices_are_set_up_before_the_data_is_looked_at(command, monkeypatch):
     """TensorFlow reads the first record with the devices it has; replicas and memory growth are settled by then."""
     order = []
@@ -279,7 +336,7 @@ def test_a_damaged_record_is_named_when_it_is_read(command, failing):
     for record in range(1, 24):
         data[record * size + size // 2] ^= 4  # pixels, of which the index knows nothing
     Path(path).write_bytes(data)
-    where = re.compile(rf"{path}: the record at byte \d+ is damaged")
+    where = re.compile(rf"{path}: record \d+ at byte \d+ is damaged")
     assert where.search(failing("--resume=latest", "--total-kimg=1")), "in training"
     assert steps_taken() == [4]
     assert where.search(failing(*FLAGS)), "in the first sheet"

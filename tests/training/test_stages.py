@@ -75,6 +75,13 @@ def test_what_the_user_gives_holds_at_every_resolution():
     assert [s.resolution for s in stages] == [8, 16, 32, 64]
 
 
+def test_a_minibatch_gpu_alone_leaves_the_minibatches_as_they_are():
+    config = config_at(1024, minibatch_gpu=8)
+    for kimg, _, size, *_ in TABLE:
+        s = stage_at(config, kimg * 1000)
+        assert (s.minibatch_size, s.minibatch_gpu, s.rounds) == (size, 8, size // 8)
+
+
 @given(gpus=st.integers(1, 12))
 def test_every_stage_can_be_dealt_to_any_number_of_gpus(gpus):
     config = config_at(1024, num_gpus=gpus)

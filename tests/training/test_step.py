@@ -1,5 +1,7 @@
 """Training steps on networks of eight channels: what they change, what they survive, what they sum up."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -211,6 +213,24 @@ def test_r1_and_r2(plain, penalty, fakes):
     for found, gradient_, path in zip(bench.state.D_optimizer.m, expected, bench.state.D_optimizer.names):
         # Taken every 16th step only, hence with 16 times the weight.
         np.testing.assert_allclose(found, gradient_ * config.D_reg_interval, rtol=1e-3, atol=1e-5, err_msg=path)
+
+
+@pytest.mark.parametrize("lod", [1, 2])
+def test_r1_of_small_pictures_is_that_of_pictures_enlarged(lod):
+    """The originals enlarge the pictures of a level of detail before they take the gradient."""
+    config = tiny_config(resolution=16, config="config-d")
+    bench = Bench(config)
+    bench.steps.set_stage(dataclasses.replace(bench.steps.stage, lod=float(lod)))
+    small = bench.images[:, :: 2**lod, :: 2**lod]
+    found = bench.run("D_reg", small)["D_reg"]
+    set_values(bench.state, bench.initial)
+    assert bench.run("D_reg", process_reals(small, resolution=16))["D_reg"] == pytest.approx(found, rel=1e-4)
+    set_values(bench.state, bench.initial)
+    images = tf.Variable(process_reals(small))
+    with tf.GradientTape() as tape:
+        scores = tf.reduce_sum(bench.state.D(images, lod=lod))
+    squares = tf.reduce_sum(tape.gradient(scores, images) ** 2) / len(small)
+    assert found == pytest.approx(float(squares) * config.loss.gamma / 2 / 4**lod, rel=1e-4)
 
 
 def test_wgan_gp(plain):

@@ -6,16 +6,16 @@ import dataclasses
 import os
 import time
 
+import PIL.ExifTags
 import PIL.Image
 from tqdm import tqdm
 
-from tf_stylegan.data import duplicates, image_files, survey
+from tf_stylegan.data import duplicates, image_files, parallel, survey
 from tf_stylegan.data.fingerprint import Fingerprint, fingerprint
 from tf_stylegan.data.levels import log2_resolution
-from tf_stylegan.data.parallel import num_cores, ordered
 from tf_stylegan.errors import UserError
 
-MIN_SIZE = 4  # pixels; the smallest data set
+MIN_SIZE = 4  # pixels of the shorter side; the smallest data set
 DISTANCE = 4  # bits; a copy saved anew differs in 0 to 2, unrelated photos in 20 and more
 SHARPNESS = 20.0  # see fingerprint.sharpness
 _ANIMATED_FORMATS = {"GIF", "PNG", "WEBP", "AVIF", "TIFF"}  # others' further frames are previews (MPO) or layers (PSD)
@@ -44,7 +44,15 @@ KINDS = {
     "CMYK": ("CMYK", "converted to RGB"),
     "transparency": ("Transparent", "laid over --background"),
     "palette": ("Palette", "converted to RGB"),
+    "Adobe RGB": (
+        "Adobe RGB by their EXIF data, without a colour profile",
+        "taken as sRGB, they come out dull; put the profile in, or save them as sRGB",
+    ),
     "16-bit": ("16 bits a channel", "scaled to 8"),
+    "dark 16-bit": (
+        "16 bits a channel, of which the highest are never used",
+        "they come out dark; make white 65535 of them, or save them with 8 bits",
+    ),
     "grey": ("Grey among coloured", "converted to RGB"),
 }
 
@@ -135,8 +143,8 @@ def check(folder, size=None, min_size=MIN_SIZE, distance=DISTANCE, blur=SHARPNES
     start = time.monotonic()
     files, bad = survey.list_folder(folder)
     pictures, others = [], []
-    with concurrent.futures.ThreadPoolExecutor(num_threads or num_cores()) as pool:
-        results = ordered(pool, lambda path: (path, examine(folder, path)), files)
+    with concurrent.futures.ThreadPoolExecutor(parallel.num_threads(num_threads)) as pool:
+        results = parallel.ordered(pool, lambda path: (path, examine(folder, path)), files)
         for path, found in tqdm(results, "pictures", len(files), disable=None):
             if isinstance(found, Picture):
                 pictures.append(found)
@@ -160,8 +168,7 @@ def check_options(size, min_size, distance, blur, num_threads):
         raise UserError(f"--distance must be 0 to 32 bits, or off, got {distance}")
     if not 0 <= blur < float("inf"):
         raise UserError(f"--blur must be a number from 0, got {blur}")
-    if num_threads is not None and num_threads < 1:
-        raise UserError(f"--threads must be at least 1, got {num_threads}; leave it out for all cores")
+    parallel.num_threads(num_threads)
 
 
 def examine(folder, path):
@@ -173,6 +180,7 @@ def examine(folder, path):
     try:
         with PIL.Image.open(file) as image:
             file_format = image.format
+            is_adobe = file_format in ("JPEG", "MPO") and _is_adobe_rgb(image)
             num_frames = getattr(image, "n_frames", 1) if file_format in _ANIMATED_FORMATS else 1
         image, notes = image_files.read(file, _WHITE, srgb=True)
         num_bytes = os.path.getsize(file)
@@ -180,8 +188,20 @@ def examine(folder, path):
         return error.reason
     except Exception as error:  # counting frames reads on in the file, with as many kinds of errors
         return image_files.reason_of(error)
-    notes = (*notes, "grey") if found.is_grey else tuple(notes)
-    return Picture(path, image.size, file_format, found.mode, notes, num_frames, num_bytes, fingerprint(image))
+    notes += ["Adobe RGB"] * is_adobe + ["grey"] * found.is_grey
+    return Picture(path, image.size, file_format, found.mode, tuple(notes), num_frames, num_bytes, fingerprint(image))
+
+
+def _is_adobe_rgb(image):
+    """Whether a camera's file means Adobe RGB and says so in its EXIF data only (DCF 2.0, "optional colour space")."""
+    if image.info.get("icc_profile"):
+        return False
+    try:
+        exif = image.getexif()
+        color_space = exif.get_ifd(PIL.ExifTags.IFD.Exif).get(PIL.ExifTags.Base.ColorSpace)
+        return color_space == 0xFFFF and exif.get_ifd(PIL.ExifTags.IFD.Interop).get(1) == "R03"
+    except Exception:  # broken EXIF data, of as many kinds as there are writers of it
+        return False
 
 
 def judge(pictures, bad, size=None, min_size=MIN_SIZE, distance=DISTANCE, blur=SHARPNESS):

@@ -9,9 +9,8 @@ import urllib.parse
 
 from tqdm import tqdm
 
-from tf_stylegan.data import check_text, image_files
-from tf_stylegan.data.parallel import num_cores
-from tf_stylegan.data.survey import printable
+from tf_stylegan.data import check_text, image_files, parallel
+from tf_stylegan.data.words import printable
 from tf_stylegan.files import atomic_write
 
 # A page of thousands of findings would not open: so many are shown with thumbnails (some 8 KB each), more by name.
@@ -57,16 +56,18 @@ li { overflow-wrap: anywhere; font-size: .85rem; }
 """
 
 
-def write_report(file, result):
+def write_report(file, result, num_threads=None):
     """Writes the page, atomically.
 
     Args:
         file: path of the page; its links lead to the pictures from there.
         result: `check.Result`.
+        num_threads: of making the thumbnails; None for all cores.
     """
     shown = [problem.findings[:_MAX_SHOWN] for problem in result.problems]
     paths = {path for findings in shown for finding in findings for path in _paths_of(finding)[:_MAX_GROUP]}
-    page = _Page(result, os.path.dirname(os.path.abspath(file)), _thumbnails(result.folder, sorted(paths)))
+    thumbnails = _thumbnails(result.folder, sorted(paths), num_threads)
+    page = _Page(result, os.path.dirname(os.path.abspath(file)), thumbnails)
     with atomic_write(file, "w") as stream:
         stream.writelines(page.parts())
 
@@ -75,7 +76,7 @@ def _paths_of(finding):
     return [finding.path, *(path for path, _ in finding.others)]
 
 
-def _thumbnails(folder, paths):
+def _thumbnails(folder, paths, num_threads):
     """`{path: data URI}` of those that can be read."""
 
     def make(path):
@@ -88,7 +89,7 @@ def _thumbnails(folder, paths):
         image.save(stream, "JPEG", quality=75)
         return "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode()
 
-    with concurrent.futures.ThreadPoolExecutor(num_cores()) as pool:
+    with concurrent.futures.ThreadPoolExecutor(parallel.num_threads(num_threads)) as pool:
         made = list(tqdm(pool.map(make, paths), "thumbnails", len(paths), disable=None))
     return {path: uri for path, uri in zip(paths, made) if uri}
 
@@ -137,8 +138,7 @@ class _Page:
         if rest:
             yield f"<details><summary>{len(rest):,} more, without pictures</summary>\n<ul>\n"
             for finding in rest[:_MAX_NAMED]:
-                names = " = ".join(map(_text, _paths_of(finding)[:_MAX_GROUP]))
-                yield f"<li>{names}{': ' + _text(finding.detail) if finding.detail else ''}</li>\n"
+                yield f"<li>{_text(check_text.line(finding, _MAX_GROUP - 1))}</li>\n"
             yield "</ul>\n"
             if len(rest) > _MAX_NAMED:
                 yield f"<p>… and {len(rest) - _MAX_NAMED:,} more; --all and --json list them all.</p>\n"

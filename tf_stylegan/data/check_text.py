@@ -3,7 +3,7 @@
 import collections
 import json
 
-from tf_stylegan.data.survey import printable
+from tf_stylegan.data.words import counted, printable
 from tf_stylegan.files import atomic_write, format_time
 
 _SHOWN = 10  # findings of a kind, files of a group
@@ -24,7 +24,7 @@ def to_text(result, show_all=False):
             lines += [heading, ""]
         lines.append(f"  {problem.title}: {problem.count:,}")
         shown = problem.findings if show_all else problem.findings[:_SHOWN]
-        lines += [f"    {_line(finding, show_all)}" for finding in shown]
+        lines += [f"    {line(finding, None if show_all else _SHOWN)}" for finding in shown]
         if more := len(problem.findings) - len(shown):
             lines.append(f"    … and {more:,} more {'groups ' if problem.findings[0].others else ''}(--all lists them)")
         lines += [f"    -> {problem.advice}", ""]
@@ -34,33 +34,30 @@ def to_text(result, show_all=False):
 def headline(result):
     """What was read: two lines."""
     num_bytes = sum(picture.num_bytes for picture in result.pictures)
-    line = f"{printable(result.folder)}: {_counted(result.num_pictures, 'picture')}, {format_bytes(num_bytes)}"
+    line = f"{printable(result.folder)}: {counted(result.num_pictures, 'picture')}, {format_bytes(num_bytes)}"
     if result.others:
         names = ", ".join(printable(path) for path in result.others[:3]) + (", …" if len(result.others) > 3 else "")
-        line += f", {_counted(len(result.others), 'other file')} ({names})"
+        line += f", {counted(len(result.others), 'other file')} ({names})"
     line += f"; read in {format_time(result.seconds)}"
     sizes = collections.Counter(picture.size for picture in result.pictures).most_common()
     texts = [f"{size[0]}x{size[1]} ({count:,})" for size, count in sizes[:3]]
-    more = [_counted(len(sizes) - 3, "other")] if len(sizes) > 3 else []
+    more = [counted(len(sizes) - 3, "other")] if len(sizes) > 3 else []
     return [line, f"sizes: {', '.join(texts + more)}"] if sizes else [line]
 
 
 def verdict(result):
     """The last line."""
     if result.num_must_fix:
-        return f"{result.num_must_fix:,} of {_counted(result.num_pictures, 'picture')} must be fixed"
+        return f"{result.num_must_fix:,} of {counted(result.num_pictures, 'picture')} must be fixed"
     return "nothing must be fixed" if result.problems else "nothing to complain about"
 
 
-def _counted(count, one):
-    return f"{count:,} {one}{'s' * (count != 1)}"
-
-
-def _line(finding, show_all):
+def line(finding, max_others=None):
+    """One finding: a picture and what there is to say, and of a group so many of the others, None for all."""
     text = printable(finding.path)
     if finding.detail:
         text += f": {printable(finding.detail)}"
-    others = finding.others if show_all else finding.others[:_SHOWN]
+    others = finding.others[:max_others]
     if others:
         text += " ~ " if others[0][1] else " = "
         text += ", ".join(printable(path) + (f" ({what})" if what else "") for path, what in others)

@@ -47,6 +47,15 @@ def to_srgb(image, profile):
     return colors, "colour profile"
 
 
+def differs(profile, mode):
+    """Whether a profile means other colours than sRGB for pictures of a mode of Pillow's."""
+    mode = mode if mode in _SPACES else "L" if mode[0] in "1LI" else "RGB"
+    transform = _transform(profile, mode)
+    if transform == "useless" and mode == "L":  # as in `to_srgb`
+        transform = _transform(profile, "RGB")
+    return not isinstance(transform, str)
+
+
 @functools.lru_cache(maxsize=64)  # a folder's pictures come from a few cameras, and building one takes milliseconds
 def _transform(profile, mode):
     """A transform from pixels of `mode` to RGB; "sRGB" when there is nothing to do, "useless" when it cannot be."""

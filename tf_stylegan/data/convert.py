@@ -10,9 +10,9 @@ from tqdm import tqdm
 
 from tf_stylegan.data import image_files, labels, parallel, png
 from tf_stylegan.data.image_folder import ImageFolder
-from tf_stylegan.data.labels import counted
 from tf_stylegan.data.levels import log2_resolution
 from tf_stylegan.data.tfrecord import RecordWriter, check_free, encode_image
+from tf_stylegan.data.words import counted, say, shorten
 from tf_stylegan.errors import UserError
 
 _SHUFFLE_SEED = 123  # of the original tool: the same images give the same records
@@ -36,6 +36,7 @@ def create_from_images(
     background="white",
     class_folders=False,
     label_file=None,
+    ignore_labels=False,
     skip_bad=False,
     force=False,
     num_threads=None,
@@ -53,7 +54,9 @@ def create_from_images(
         channels: 1, 3, or None for 1 when all are grey, else 3.
         resize, resize_filter, crop, background: see `image_files.decode`; background as text.
         class_folders: each first-level sub-folder is a class.
-        label_file: JSON or CSV, see `labels.from_file`.
+        label_file: JSON or CSV, see `labels.from_file`; without this and `class_folders`, `image_dir`/dataset.json is
+            taken if there is one.
+        ignore_labels: write none.
         skip_bad: leave damaged images out rather than stopping.
         force: replace a data set that is there.
         num_threads: of decoding, at least 1; None for all cores.
@@ -66,21 +69,26 @@ def create_from_images(
     color = image_files.parse_color(background)
     if resize is not None and not log2_resolution(resize):
         raise UserError(f"--resize must be a power of two from 4, got {resize}")
-    if class_folders and label_file:
-        raise UserError("--class-folders and --labels exclude each other; give one")
+    if bool(class_folders) + bool(label_file) + bool(ignore_labels) > 1:
+        raise UserError("--class-folders, --labels and --ignore-labels exclude each other; give one")
     if label_file:
         labels.check_file(label_file)
     _check_output(tfrecord_dir, image_dir)
     with concurrent.futures.ThreadPoolExecutor(parallel.num_threads(num_threads)) as pool:
-        folder = ImageFolder(pool, image_dir, resize, crop, skip_bad)
+        own_labels = None if class_folders or label_file or ignore_labels else labels.of_folder(image_dir)
+        unsaid = (labels.FILE,) if own_labels or ignore_labels else ()
+        folder = ImageFolder(pool, image_dir, resize, crop, skip_bad, unsaid=unsaid)
+        if profiles := sum(image.has_profile for image in folder.images):
+            have = counted(profiles, "image has", "images have")
+            say(f"{have} a colour profile that is not applied; prepare_images.py prepare converts them")
         channels = channels or (1 if folder.is_grey else 3)
-        table = _label_table(folder, class_folders, label_file)
+        order = shuffled_order(len(folder.images)) if shuffle else range(len(folder.images))
+        table = _label_table(folder, order, class_folders, label_file, own_labels)
 
         def work(_, path):
             pixels, notes = png.decode(path, channels, resize, crop, resize_filter, color)
             return encode_image(pixels), notes
 
-        order = shuffled_order(len(folder.images)) if shuffle else range(len(folder.images))
         converted, kept = collections.Counter(), []
         with RecordWriter(tfrecord_dir, folder.resolution, channels, force) as writer:
             for number, (records, notes) in folder.work_through(order, work):
@@ -88,17 +96,18 @@ def create_from_images(
                 kept.append(number)
                 converted.update(notes)
             if table is not None:
-                table = table[kept]
+                if len(kept) < len(order):
+                    table = table[np.isin(order, kept)]
                 writer.set_labels(table)
-    print(f"{counted(len(kept), 'image')} {folder.resolution}x{folder.resolution}x{channels} in {tfrecord_dir}")
+    say(f"{counted(len(kept), 'image')} {folder.resolution}x{folder.resolution}x{channels} in {tfrecord_dir}")
     if table is not None:
-        print(f"labels: {labels.summary(table, short=True)}")
+        say(f"labels: {labels.summary(table, short=True)}")
         if note := labels.note_empty_classes(table):
-            print(note)
+            say(note)
     if converted:
-        print("converted: " + ", ".join(f"{count} {note}" for note, count in sorted(converted.items())))
+        say("converted: " + ", ".join(f"{count} {note}" for note, count in sorted(converted.items())))
     if folder.damaged:
-        print(f"left out {counted(len(folder.damaged), 'damaged image')}: {labels.shorten(sorted(folder.damaged))}")
+        say(f"left out {counted(len(folder.damaged), 'image')} that cannot be read: {shorten(sorted(folder.damaged))}")
     return len(kept)
 
 
@@ -111,17 +120,23 @@ def _check_output(tfrecord_dir, image_dir):
         )
 
 
-def _label_table(folder, class_folders, label_file):
-    """Labels of all images, float32 `[N, L]`, or None."""
-    paths = [image.path for image in folder.images]
+def _label_table(folder, order, class_folders, label_file, own_labels):
+    """Labels of the images of these numbers, in this order, float32 `[N, L]`, or None."""
+    paths, by_path = [image.path for image in folder.images], None
     if label_file:
         by_path = labels.from_file(label_file, paths, known=folder.damaged)
     elif class_folders:
         by_path, classes = labels.from_folders(paths)
-        print("classes: " + ", ".join(f"{number} = {name}" for number, name in enumerate(classes)))
-    else:
+        say("classes: " + ", ".join(f"{number} = {name}" for number, name in enumerate(classes)))
+    elif own_labels:
+        try:
+            by_path = labels.from_file(own_labels, paths, known=folder.damaged)
+        except UserError as error:
+            raise UserError(f"{error}; --ignore-labels leaves the labels out") from error
+        say(f"labels are those of {own_labels} (--ignore-labels leaves them out)")
+    if by_path is None:
         return None
-    return labels.to_array([by_path[path] for path in paths], paths, label_file)
+    return labels.to_array([by_path[path] for path in paths], paths, label_file or own_labels, order)
 
 
 def create_digits(tfrecord_dir, force=False):
@@ -150,5 +165,5 @@ def create_digits(tfrecord_dir, force=False):
             large = np.asarray(levels.resize((32, 32), PIL.Image.Resampling.BICUBIC))
             writer.add(np.rint(large).clip(0, 255).astype(np.uint8)[None])  # CHW
         writer.set_labels(labels.to_array(digits.target.tolist()))
-    print(f"{counted(len(digits.images), 'image')} 32x32x1 in {tfrecord_dir}")
+    say(f"{counted(len(digits.images), 'image')} 32x32x1 in {tfrecord_dir}")
     return len(digits.images)

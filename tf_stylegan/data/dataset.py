@@ -6,7 +6,6 @@ import os
 
 import numpy as np
 
-from tf_stylegan.data.labels import counted, shorten
 from tf_stylegan.data.tfrecord import (
     FILE_NAME,
     LABELS_SUFFIX,
@@ -16,6 +15,7 @@ from tf_stylegan.data.tfrecord import (
     log2_resolution,
     read_record,
 )
+from tf_stylegan.data.words import counted, shorten
 from tf_stylegan.errors import UserError
 
 
@@ -87,9 +87,13 @@ def find_dataset(data_dir, name=None, resolution=None, max_images=None):
         UserError: for anything missing, ambiguous, damaged or in disagreement.
     """
     directory = os.fspath(data_dir) if name is None else os.path.join(data_dir, name)
-    title = os.path.basename(os.path.abspath(directory)) if name is None else name
+    title = os.path.basename(os.path.abspath(directory))
     if not os.path.isdir(data_dir):
         what = "is a file" if os.path.exists(data_dir) else "does not exist"
+        if name is None:
+            raise UserError(
+                f"{data_dir} {what}; give the folder of a data set, which holds <name>-r<log2>.tfrecords files"
+            )
         raise UserError(f"data directory {data_dir} {what}; give the folder of the data sets as --data-dir")
     if name is not None and (not name.strip() or not os.path.isdir(directory)):
         others = sorted(entry.name for entry in os.scandir(data_dir) if entry.is_dir())
@@ -174,7 +178,7 @@ def _load_labels(path):
         raise UserError(
             f"{path}: expected labels float32 [N, L], got {labels.dtype} {list(labels.shape)}; convert again"
         )
-    labels = labels.astype(np.float32)
+    labels = labels.astype(np.float32, copy=False)
     if not np.isfinite(labels).all():
         raise UserError(f"{path}: label {np.argwhere(~np.isfinite(labels))[0][0]} is not finite; convert again")
     return labels

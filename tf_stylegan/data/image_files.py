@@ -2,7 +2,10 @@
 
 import collections
 import dataclasses
+import logging
 import os
+import re
+import warnings
 
 import numpy as np
 import PIL.Image
@@ -37,11 +40,13 @@ _UPRIGHT = {
 
 @dataclasses.dataclass(frozen=True)
 class ImageFile:
-    """An image as its header tells: path relative to the folder with "/", (width, height), Pillow's mode."""
+    """An image as its header tells: path relative to the folder with "/", (width, height), Pillow's mode, and whether
+    it has a colour profile of other colours than sRGB."""
 
     path: str
     size: tuple
     mode: str
+    has_profile: bool = False
 
     @property
     def is_grey(self):
@@ -56,19 +61,32 @@ class DamagedImageError(UserError):
         self.reason = reason
 
 
+def hush_pillow():
+    """For commands: Pillow talks about odd metadata in pictures that are read all the same, and about large ones; what
+    cannot be read is listed anyway."""
+    warnings.filterwarnings("ignore", module="PIL")
+    logging.getLogger("PIL").setLevel(logging.CRITICAL)
+
+
 def list_files(folder, on_error=None):
-    """All files below `folder`, as sorted paths relative to it with "/"; linked folders are followed, once each.
+    """All files below `folder`, as sorted paths relative to it with "/".
+
+    Linked folders are followed, wherever they lead, unless they lead back to a folder that they lie in.
 
     Args:
         on_error: called with the OSError of each folder that cannot be listed; None to pass over those.
     """
-    found, seen = [], set()
+    folder = os.fspath(folder)
+    found, ways = [], {folder: (os.path.realpath(folder),)}  # ways: folder -> where those that lead to it really are
     for parent, folders, names in os.walk(folder, onerror=on_error, followlinks=True):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        if (real := os.path.realpath(parent)) in seen:  # a link back up would never end
-            folders.clear()
-            continue
-        seen.add(real)
+        way, subfolders = ways.pop(parent), folders[:]
+        folders.clear()
+        for name in subfolders:
+            path = os.path.join(parent, name)
+            real = os.path.realpath(path) if os.path.islink(path) else os.path.join(way[-1], name)
+            if not name.startswith(".") and real not in way:
+                folders.append(name)
+                ways[path] = (*way, real)
         relative = os.path.relpath(parent, folder)
         found += [name if relative == "." else f"{relative}/{name}".replace(os.sep, "/") for name in names]
     return sorted(found)
@@ -91,7 +109,12 @@ def probe(folder, path):
                 return None
             if image.mode not in _DIRECT_MODES | _DEEP_MODES:
                 return f"pixels of kind {image.mode!r} have no known range: save it as 8-bit RGB"
-            return ImageFile(path, image.size, image.mode)
+            if image.mode == "I" and any(";32" in str(tile[3]) for tile in image.tile):  # else of 16, kept in 32
+                return "pixels of 32 bits have no known range: save it as 8-bit RGB"
+            profile = image.info.get("icc_profile")
+            return ImageFile(
+                path, image.size, image.mode, bool(profile) and color_profiles.differs(profile, image.mode)
+            )
     except Exception as error:  # as in `read`
         if isinstance(error, PIL.UnidentifiedImageError):
             return "not readable as an image" if is_named else None
@@ -172,6 +195,8 @@ def read(path, background, srgb=False):
             # Pillow cuts 16-bit colour to 8 bits on its own; only the raw mode, gone after loading, tells of it.
             notes = ["16-bit"] if image.mode in _DEEP_MODES or any(";16" in str(t[3]) for t in image.tile) else []
             image.load()  # before the orientation: PNG's reader loads for it too, and there errors are passed over
+            if notes and _is_dark(image):
+                notes.append("dark 16-bit")
             turn, profile = _UPRIGHT.get(_orientation(image)), image.info.get("icc_profile")
             if turn is not None:
                 notes.append("EXIF-rotated")
@@ -191,6 +216,13 @@ def read(path, background, srgb=False):
     return image, notes + more
 
 
+def _is_dark(image):
+    """Whether a picture of 16 bits uses 12 of them at most: from a camera, say, that counts to 4095."""
+    if image.mode in _DEEP_MODES:
+        return np.asarray(image).max() < 4096
+    return np.asarray(image.convert("RGB")).max() < 16  # what Pillow has left of them
+
+
 def _orientation(image):
     try:
         return image.getexif().get(_EXIF_ORIENTATION, 1)
@@ -202,6 +234,9 @@ def reason_of(error):
     """What an error of Pillow's says, in one line without the path, which the reader knows."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
+    if isinstance(error, PIL.Image.DecompressionBombError):
+        megapixels = int(re.search(r"\d+", str(error))[0]) // 1_000_000
+        return f"{megapixels} megapixels, at most {2 * PIL.Image.MAX_IMAGE_PIXELS // 1_000_000} are read; scale it down"
     return " ".join(str(error).split()) or type(error).__name__
 
 

@@ -4,9 +4,9 @@ import os
 
 from tqdm import tqdm
 
-from tf_stylegan.data import image_files
-from tf_stylegan.data.labels import counted, shorten
+from tf_stylegan.data import image_files, survey
 from tf_stylegan.data.parallel import num_cores, ordered
+from tf_stylegan.data.words import counted, printable, say, shorten
 from tf_stylegan.errors import UserError
 
 _MAX_LOOKS = 200  # images decoded to see which are damaged, before sizes are complained about
@@ -25,7 +25,7 @@ class ImageFolder:
         unsaid: names of files that are no images, and not worth a word either.
     Attributes:
         images: list of ImageFile, sorted by path, those known to be damaged left out.
-        damaged: `{path: what is wrong}`.
+        damaged: `{path: what is wrong}` of images that cannot be read, and of sub-folders that cannot be listed.
         resolution: height = width that the images have, or will be given.
     Raises:
         UserError: no folder, no images, or sizes that do not make a data set; all of them are listed.
@@ -38,7 +38,10 @@ class ImageFolder:
             raise UserError(f"image directory {directory} does not exist")
         self.directory = directory
         self._pool, self._skip_bad, self._options = pool, skip_bad, options
-        self.images, self.damaged = self._survey(unsaid)
+        self.images, self.damaged, others = survey.survey(pool, directory)
+        if ignored := [path for path in others if path not in unsaid]:
+            what = counted(len(ignored), "file that is no image", "files that are no images")
+            say(f"ignored {what}: {shorten(ignored)}")
         self.num_files = len(self.images) + len(self.damaged)
         self.resolution = self._check_sizes(resize, crop)
         if not self.images:
@@ -78,22 +81,6 @@ class ImageFolder:
         if self.damaged and (not self._skip_bad or not any_left):
             raise self._damage()
 
-    def _survey(self, unsaid):
-        files = image_files.list_files(self.directory)
-        found = self._pool.map(lambda path: image_files.probe(self.directory, path), files)
-        found = list(tqdm(found, "headers", len(files), disable=None))
-        images = [image for image in found if isinstance(image, image_files.ImageFile)]
-        damaged = {path: reason for path, reason in zip(files, found) if isinstance(reason, str)}
-        ignored = [path for path, reason in zip(files, found) if reason is None and path not in unsaid]
-        if ignored:
-            what = counted(len(ignored), "file that is no image", "files that are no images")
-            print(f"ignored {what}: {shorten(ignored)}")
-        if not images and not damaged:
-            raise UserError(
-                f"no images in {self.directory} ({counted(len(files), 'file')}); give a folder of PNG, JPEG, … files"
-            )
-        return images, damaged
-
     def _check_sizes(self, resize, crop):
         """The resolution; UserError listing the images whose sizes do not fit.
 
@@ -115,7 +102,7 @@ class ImageFolder:
                 f"{'does' if len(misfits) == 1 else 'do'} not have the size of a data set, square and one power of two "
                 f"for all{advice}; nothing was written:"
             )
-            message += "".join(f"\n  {path}: {what}" for path, what in misfits.items())
+            message += "".join(f"\n  {printable(path)}: {what}" for path, what in misfits.items())
             if self.damaged and not self._skip_bad:
                 message += f"\nand {self._damage()}"
             raise UserError(message)
@@ -129,11 +116,11 @@ class ImageFolder:
         return image.path, None
 
     def _damage(self):
-        """The UserError that lists all damaged images."""
-        are, them = ("is", "it") if len(self.damaged) == 1 else ("are", "them")
+        """The UserError that lists all images that cannot be read."""
+        them = "it" if len(self.damaged) == 1 else "them"
         skip = f", or leave {them} out with --skip-bad" if len(self.damaged) < self.num_files else ""
         return UserError(
-            f"{len(self.damaged)} of {counted(self.num_files, 'image')} in {self.directory} {are} damaged; "
-            f"replace {them}{skip if self._options else ''}; "
-            "nothing was written:" + "".join(f"\n  {path}: {reason}" for path, reason in sorted(self.damaged.items()))
+            f"{len(self.damaged)} of {counted(self.num_files, 'image')} in {self.directory} cannot be read; "
+            f"replace {them}{skip if self._options else ''}; nothing was written:"
+            + "".join(f"\n  {printable(path)}: {reason}" for path, reason in sorted(self.damaged.items()))
         )

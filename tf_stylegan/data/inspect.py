@@ -1,6 +1,5 @@
-"""Looking at data sets: contact sheet, extraction, facts, comparison."""
+"""Looking at data sets: contact sheet, facts, comparison."""
 
-import json
 import os
 
 import numpy as np
@@ -9,14 +8,23 @@ from tqdm import tqdm
 
 from tf_stylegan import images
 from tf_stylegan.data.dataset import find_dataset
-from tf_stylegan.data.labels import counted, is_one_hot, summary, to_plain
+from tf_stylegan.data.labels import is_one_hot, summary
 from tf_stylegan.data.levels import log2_resolution
-from tf_stylegan.data.tfrecord import dataset_files, decode_record, index_images, read_record, record_at
+from tf_stylegan.data.tfrecord import (
+    FILE_NAME,
+    damage,
+    dataset_files,
+    decode_record,
+    index_images,
+    read_record,
+    record_at,
+)
+from tf_stylegan.data.words import counted, say
 from tf_stylegan.errors import UserError
-from tf_stylegan.files import atomic_write
 
 _MAX_SHEET_PIXELS = 4096  # width of a contact sheet
 _RANGE_SAMPLE = 1000  # images looked at for the dynamic range
+_READ_BYTES = 1 << 22  # at once, where a file is read from end to end
 
 
 def read_images(path, numbers=None):
@@ -52,6 +60,8 @@ def display(tfrecord_dir, out="grid.png", count=64, start=0, resolution=None):
     Raises:
         UserError: when there are no such images or the file cannot be written.
     """
+    if not os.fspath(out).lower().endswith(".png"):
+        raise UserError(f"--out={out}: the sheet is written as PNG; give a name that ends in .png")
     info = find_dataset(tfrecord_dir)
     if not 0 <= start < info.num_images or count < 1:
         raise UserError(f"--start={start} --count={count}: {info.name!r} has images 0 to {info.num_images - 1}")
@@ -63,41 +73,21 @@ def display(tfrecord_dir, out="grid.png", count=64, start=0, resolution=None):
     path = find_dataset(tfrecord_dir, resolution=resolution).file_at(0)
     sheet = images.make_grid(np.stack(list(read_images(path, numbers))), columns)
     images.save_png(out, sheet)
-    print(f"{out}: images {numbers[0]} to {numbers[-1]} of {info.name!r} at {resolution}x{resolution}")
+    say(f"{out}: images {numbers[0]} to {numbers[-1]} of {info.name!r} at {resolution}x{resolution}")
     info_labels = info.load_labels()[start : start + len(numbers)]
     if info.label_size and is_one_hot(info_labels):
         classes = info_labels.argmax(axis=1)
         for row in range(0, len(classes), columns):
-            print("classes: " + " ".join(map(str, classes[row : row + columns])))
+            say("classes: " + " ".join(map(str, classes[row : row + columns])))
 
 
-def extract(tfrecord_dir, output_dir, resolution=None, force=False):
-    """Writes every image as `img00000000.png`, … and the labels, if any, as `dataset.json`.
+def describe(tfrecord_dir, quick=False):
+    """Prints a data set's facts: resolution, images, labels, range, files; reads every record of every file.
 
-    That file is what `create_from_images --labels` reads.
-
-    Raises:
-        UserError: when `output_dir` is not empty, unless `force`.
-    """
-    info = find_dataset(tfrecord_dir, resolution=resolution)
-    if os.path.isdir(output_dir) and os.listdir(output_dir) and not force:
-        raise UserError(f"{output_dir} is not empty; choose another folder or give --force to write into it")
-    try:
-        os.makedirs(output_dir, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"could not make the folder {output_dir}: {error.strerror or error}") from error
-    names = [f"img{number:08d}.png" for number in range(info.num_images)]
-    for name, image in zip(tqdm(names, "images", disable=None), read_images(info.file_at(0))):
-        images.save_png(os.path.join(output_dir, name), image)
-    if info.label_size:
-        with atomic_write(os.path.join(output_dir, "dataset.json"), "w") as file:
-            json.dump({"labels": [list(pair) for pair in zip(names, to_plain(info.load_labels()))]}, file)
-    print(f"{counted(info.num_images, 'image')} in {output_dir}")
-
-
-def describe(tfrecord_dir):
-    """Prints a data set's facts: resolution, images, labels, range, files; checks the index of every file.
-
+    Args:
+        tfrecord_dir: folder of the data set.
+        quick: look at the beginnings of records only, which tell their number and size, but not whether pixels are
+            damaged.
     Raises:
         UserError: when a file is damaged, or disagrees with the others.
     """
@@ -106,29 +96,46 @@ def describe(tfrecord_dir):
     sample = range(0, info.num_images, -(-info.num_images // _RANGE_SAMPLE))  # spread over the whole set
     for image in read_images(info.file_at(0), sample):
         low, high = min(low, image.min()), max(high, image.max())
-    print(f"name           {info.name}")
-    print(f"folder         {info.directory}")
-    print(f"images         {info.num_images}")
-    print(f"resolution     {info.resolution}x{info.resolution}")
-    print(f"channels       {info.num_channels} ({'grey' if info.num_channels == 1 else 'colour'})")
-    print(f"dynamic range  {low} to {high}" + (f" (of {len(sample)} images)" if len(sample) < info.num_images else ""))
-    print(f"labels         {summary(info.load_labels()) if info.label_size else 'none'}")
-    for log2, path in sorted(info.files.items(), reverse=True):
-        offsets, shape = index_images(path)
-        print(f"file           {os.path.basename(path)}  {os.path.getsize(path):,} bytes")
-        expected = (info.num_channels, 1 << log2, 1 << log2)
-        if shape != expected or len(offsets) != info.num_images:
-            raise UserError(
-                f"{path}: expected {counted(info.num_images, 'image')} {list(expected)}, got {len(offsets)} of "
-                f"{list(shape)}; convert the images again"
-            )
+    say(f"name           {info.name}")
+    say(f"folder         {info.directory}")
+    say(f"images         {info.num_images}")
+    say(f"resolution     {info.resolution}x{info.resolution}")
+    say(f"channels       {info.num_channels} ({'grey' if info.num_channels == 1 else 'colour'})")
+    say(f"dynamic range  {low} to {high}" + (f" (of {len(sample)} images)" if len(sample) < info.num_images else ""))
+    say(f"labels         {summary(info.load_labels()) if info.label_size else 'none'}")
+    for path in sorted(info.files.values(), reverse=True):
+        _check_file(path, info.num_images, info.num_channels, quick)
+        say(f"file           {os.path.basename(path)}  {os.path.getsize(path):,} bytes")
     records = [name for name in dataset_files(tfrecord_dir, validation=True) if name.endswith(".tfrecords")]
     if records:  # sorted: the last has the full resolution
-        offsets, (_, height, width) = index_images(os.path.join(tfrecord_dir, records[-1]))
-        print(f"validation     {counted(len(offsets), 'image')} {width}x{height} ({records[-1]}, …)")
+        offsets, (channels, height, width) = index_images(os.path.join(tfrecord_dir, records[-1]))
+        for name in reversed(records):
+            _check_file(os.path.join(tfrecord_dir, name), len(offsets), channels, quick)
+        say(f"validation     {counted(len(offsets), 'image')} {width}x{height} ({records[-1]}, …)")
     missing = [f"r{log2:02d}" for log2 in range(2, log2_resolution(info.resolution)) if log2 not in info.files]
     if missing:
-        print(f"missing        {', '.join(missing)} (needed for growing from low resolution only)")
+        say(f"missing        {', '.join(missing)} (needed for growing from low resolution only)")
+    say("checked        " + ("number and size of records (--quick)" if quick else "every record of every file"))
+
+
+def _check_file(path, num_images, num_channels, quick):
+    """UserError unless a record file holds so many images, of the resolution in its name, none of them damaged."""
+    offsets, shape = index_images(path)
+    log2 = int(FILE_NAME.fullmatch(os.path.basename(path))["log2"])
+    expected = (num_channels, 1 << log2, 1 << log2)
+    if shape != expected or len(offsets) != num_images:
+        raise UserError(
+            f"{path}: expected {counted(num_images, 'image')} {list(expected)}, got {len(offsets)} of "
+            f"{list(shape)}; convert the images again"
+        )
+    if quick:
+        return
+    records = iter(tf.data.TFRecordDataset(os.fsencode(path), buffer_size=_READ_BYTES))
+    for number in tqdm(range(len(offsets)), f"r{log2:02d}", disable=None):
+        try:
+            next(records)
+        except (tf.errors.OpError, StopIteration) as error:
+            raise damage(path, number, offsets[number], error) from error
 
 
 def compare(tfrecord_dir_a, tfrecord_dir_b, ignore_labels=False):
@@ -160,5 +167,6 @@ def compare(tfrecord_dir_a, tfrecord_dir_b, ignore_labels=False):
                 differences.append(
                     f"{len(differing)} of {a.num_images} images at {1 << log2}x{1 << log2}, the first is {differing[0]}"
                 )
-    print("\n".join(["different:", *differences]) if differences else "identical")
+    for line in ["different:", *differences] if differences else ["identical"]:
+        say(line)
     return 1 if differences else 0

@@ -4,12 +4,14 @@ import csv
 import json
 import os
 import posixpath
+import unicodedata
 
 import numpy as np
 
+from tf_stylegan.data.words import counted, say, shorten
 from tf_stylegan.errors import UserError
 
-_MAX_SHOWN = 10
+FILE = "dataset.json"  # the label file that lies in a folder of images
 _MAX_VALUES = 1 << 31  # one-hot labels live in memory: 8 GiB, far above any data set
 
 
@@ -61,9 +63,12 @@ def from_file(file, paths, known=()):
         if isinstance(error, UnicodeDecodeError):
             raise UserError(f"{file}: not readable as a label file: it is no UTF-8 text; save it as UTF-8") from error
         raise UserError(f"{file}: not readable as a label file ({error}); see --help for its form") from error
-    labels = {}
+    labels, exact = {}, {*paths, *known}
+    spellings = {unicodedata.normalize("NFC", path): path for path in exact}  # macOS writes ä as a and dots
     for path, label in pairs:
         path = posixpath.normpath(path.replace("\\", "/"))
+        if path not in exact:
+            path = spellings.get(unicodedata.normalize("NFC", path), path)
         if path in labels and labels[path] != label:
             raise UserError(f"{file}: {path} has two labels, {labels[path]} and {label}")
         labels[path] = _checked(label, f"{file}: label of {path}")
@@ -80,6 +85,24 @@ def from_file(file, paths, known=()):
     return {path: labels[path] for path in paths}
 
 
+def of_folder(folder):
+    """Path of the label file that lies in a folder of images; None for none, and for one that says there are none."""
+    file = os.path.join(folder, FILE)
+    if not os.path.isfile(file):
+        return None
+    try:
+        with open(file, encoding="utf-8-sig") as stream:
+            content = json.load(stream)
+    except (OSError, ValueError, RecursionError):
+        return file  # for `from_file` to say what is wrong with it
+    return None if _says_none(content) else file
+
+
+def _says_none(content):
+    """Whether it is the `{"labels": null}` that stylegan2-ada-pytorch writes."""
+    return isinstance(content, dict) and content.get("labels", 0) is None
+
+
 def check_file(file):
     """Raises UserError when there is no label file, or a folder in its place."""
     if not os.path.exists(file):
@@ -88,13 +111,14 @@ def check_file(file):
         raise UserError(f"label file {file} is a folder; give the .json or .csv file")
 
 
-def to_array(labels, paths=None, file=None):
+def to_array(labels, paths=None, file=None, order=None):
     """Class numbers -> one-hot, lists -> rows: float32 `[N, L]`; UserError when kinds or widths differ.
 
     Args:
-        labels: list of ints or of lists of floats, in record order.
+        labels: list of ints or of lists of floats.
         paths: the images they belong to, for messages; None for their numbers.
         file: the file they come from, for messages, or None.
+        order: numbers of the labels in the order of the rows; None for theirs.
     """
     where = f"{file}: " if file else ""
     kinds = [f"{counted(len(x), 'number')} in a list" if isinstance(x, list) else "a class number" for x in labels]
@@ -103,7 +127,7 @@ def to_array(labels, paths=None, file=None):
         got = ", ".join(f"{kinds[i]} for {paths[i] if paths else f'image {i}'}" for i in (0, odd))
         raise UserError(f"{where}labels must all be class numbers or all lists of one length, got {got}")
     if isinstance(labels[0], list):
-        return np.array(labels, np.float32)
+        return np.array(labels if order is None else [labels[number] for number in order], np.float32)
     count = max(labels) + 1
     if count * len(labels) > _MAX_VALUES:
         whose = f" (of {paths[labels.index(count - 1)]})" if paths else ""
@@ -111,7 +135,7 @@ def to_array(labels, paths=None, file=None):
             f"{where}class numbers go up to {count - 1}{whose}; number the classes 0, 1, 2, … without large gaps"
         )
     array = np.zeros([len(labels), count], np.float32)
-    array[np.arange(len(labels)), labels] = 1
+    array[np.arange(len(labels)), labels if order is None else np.array(labels)[order]] = 1
     return array
 
 
@@ -147,19 +171,6 @@ def note_empty_classes(rows):
     return f"note: class {empty[0]} has no images" if empty else None
 
 
-def counted(count, one, many=None):
-    """ "1 image", "2 images"; `many` for plurals that are not made with an s."""
-    return f"{count} {one if count == 1 else many or one + 's'}"
-
-
-def shorten(names):
-    """The first ten names, and how many more there are."""
-    names = list(names)
-    more = f", and {len(names) - _MAX_SHOWN} more" if len(names) > _MAX_SHOWN else ""
-    shown = ", ".join(map(str, names[:_MAX_SHOWN])) + more
-    return shown.encode("utf-8", "backslashreplace").decode()  # a name may be bytes that no terminal takes
-
-
 def _read_json(stream):
     content = json.load(stream)
     if isinstance(content, dict) and isinstance(content.get("labels"), list):
@@ -170,7 +181,7 @@ def _read_json(stream):
                     f'"labels" must be a list of ["path", label], entry {number} is {json.dumps(pair)[:80]}'
                 )
         return content
-    if not isinstance(content, dict) or content.get("labels", 0) is None:
+    if not isinstance(content, dict) or _says_none(content):
         raise UserError('expected {"labels": [["path", label], …]} or {"path": label, …}')
     return list(content.items())
 
@@ -190,6 +201,11 @@ def _read_csv(stream):
             raise UserError(f"label of {row[0]} is no number: {', '.join(row[1:])}") from error
         is_class = len(values) == 1 and values[0].is_integer() and "." not in row[1]
         pairs.append((row[0].strip(), int(values[0]) if is_class else values))
+    if pairs and all(isinstance(label, list) and len(label) == 1 and label[0].is_integer() for _, label in pairs):
+        say(
+            f"note: the labels are whole numbers with a point ({pairs[0][1][0]}, …), as pandas writes classes: taken "
+            "as one number for each image; write them without the point if they are classes"
+        )
     return pairs
 
 

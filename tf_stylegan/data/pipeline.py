@@ -61,7 +61,7 @@ class ImagePipeline:
         Raises:
             UserError: when that file is missing, damaged, or disagrees with the full resolution.
         """
-        path, offsets, shape = self._open(int(lod))
+        path, offsets, shape = self.open(int(lod))
         offsets, labels = tf.constant(offsets), tf.constant(self.labels)
         first_epoch, consumed = divmod(int(position), self.info.num_images)
 
@@ -88,7 +88,8 @@ class ImagePipeline:
         """Endless iterator over `dataset(...)` (same arguments); see BatchIterator."""
         return BatchIterator(self, minibatch_size, position, lod)
 
-    def _open(self, lod):
+    def open(self, lod):
+        """(path, offsets of the records, shape) of a level of detail, an int; UserErrors as `dataset`."""
         path = self.info.file_at(lod)
         if path not in self._indices:
             offsets, shape = index_images(path)
@@ -105,7 +106,7 @@ class ImagePipeline:
 
     def explain(self, minibatch_size, position, lod):
         """Reads one batch's records again, one by one, and raises a UserError naming the first bad one, if any."""
-        path, offsets, shape = self._open(int(lod))
+        path, offsets, shape = self.open(int(lod))
         for number in self.record_numbers(position, minibatch_size):
             where = f"{path}: record {number} at byte {offsets[number]}"
             found = decode_record(read_record(path, offsets[number]), where).shape

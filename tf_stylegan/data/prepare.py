@@ -3,7 +3,6 @@
 import collections
 import concurrent.futures
 import functools
-import json
 import os
 import sys
 
@@ -12,14 +11,14 @@ from tqdm import tqdm
 from tf_stylegan.data import crop as crops
 from tf_stylegan.data import duplicates, image_files, resize, survey
 from tf_stylegan.data import labels as label_files
-from tf_stylegan.data.check import DISTANCE, SHARPNESS, check_options, keep_first
+from tf_stylegan.data.check import DISTANCE, MIN_SIZE, SHARPNESS, check_options, keep_first
 from tf_stylegan.data.fingerprint import fingerprint, look_and_color
-from tf_stylegan.data.labels import counted
 from tf_stylegan.data.parallel import num_cores, ordered
-from tf_stylegan.data.prepared_folder import LABELS, PreparedFolder, Record, output_names
-from tf_stylegan.data.survey import printable
+from tf_stylegan.data.prepared_folder import PreparedFolder, Record, output_names
+from tf_stylegan.data.words import counted, printable, say, shorten
 from tf_stylegan.errors import UserError
 
+MOST_ASPECT = 100  # longer side by shorter, with --crop=none
 _COMPRESSION = 2  # of zlib's 9: at 1024x1024 five times quicker than the usual 6 for a quarter more bytes
 
 
@@ -33,7 +32,7 @@ def prepare(
     distance=DISTANCE,
     drop_blurred=False,
     blur=SHARPNESS,
-    min_size=1,
+    min_size=MIN_SIZE,
     background="white",
     label_file=None,
     skip_bad=False,
@@ -58,7 +57,7 @@ def prepare(
         label_file: JSON or CSV, see `labels.from_file`; None for `source`/dataset.json if there is one. What it says
             of the pictures that stay is written to `target`/dataset.json.
         skip_bad: leave out pictures that cannot be read rather than stopping.
-        force: write into a folder that is not empty, see `PreparedFolder`.
+        force: begin afresh, see `PreparedFolder`.
         num_threads: None for all cores.
     Returns:
         number of pictures in `target`.
@@ -83,8 +82,10 @@ def prepare(
             if min(image.size) < min_size:
                 dropped[image.path] = "too small", f"{image.size[0]}x{image.size[1]}, less than {min_size}"
         images = [image for image in images if image.path not in dropped]
+        if crop == "none":
+            _check_shapes(images)
         outputs = output_names([image.path for image in images])
-        label_file = label_file or _own_labels(source)
+        label_file = label_file or label_files.of_folder(source)
         table = label_files.from_file(label_file, list(outputs), [*bad, *dropped]) if label_file else None
         settings = {
             "source": os.path.relpath(os.path.realpath(source), os.path.realpath(target)),
@@ -97,40 +98,41 @@ def prepare(
         fit = functools.partial(crops.fit, size=size, crop=crop, method=resize_filter, background=color)
         channels = 1 if all(image.is_grey for image in images) else 3
         with PreparedFolder(target, settings, force) as folder:
+            folder.check_places([*outputs.values(), *[label_files.FILE] * (table is not None)])
             work = _Work(pool, source, folder, outputs, channels, color, fit)
-            fresh = work.do(path for path in outputs if not work.is_done(path))
+            work.do(path for path in outputs if not work.is_done(path))
             folder.records = {path: folder.records[path] for path in outputs if work.is_done(path)}
             bad.update(work.bad)
             if bad and not skip_bad:
-                raise _bad(bad, num_pictures, source, len(folder.records))
+                raise _bad(bad, num_pictures, source, folder)
             dropped.update(choose(list(folder.records.values()), drop_duplicates, distance, drop_blurred, blur))
-            kept = [record for path, record in folder.records.items() if path not in dropped]
-            # What an earlier run had dropped may be wanted now.
-            fresh += work.do(record.path for record in kept if not folder.is_there(record))
+            kept = _publish(folder, work, dropped, table)
             bad.update(work.bad)
-            kept = [folder.records[record.path] for record in kept if record.path not in bad]
-            if not kept:
-                raise UserError(f"no picture of {source} would be left; nothing was written to {target}")
-            folder.publish(kept, {r.output: table[r.path] for r in kept} if table is not None else None)
             folder.write_log(_log(kept, dropped, bad, others))
-    print(f"{counted(len(kept), 'picture')} in {printable(target)}, {fresh:,} made by this run")
-    _print_summary(folder.log_file, kept, dropped, bad, others)
-    options = f" --labels={printable(os.path.join(target, LABELS))}" if table is not None else ""
-    if not options and all("/" in record.output for record in kept):
-        options = " [--class-folders]"
-    if not size or crop == "none":
-        options += " --crop --resize=N"
-    print(f"next: python tools/convert_tfrecords.py create_from_images datasets/NAME {printable(target)}{options}")
+    _print_summary(target, folder.log_file, work.num_made, kept, dropped, bad, others)
+    _print_next(target, kept, table is not None, is_square=bool(size) and crop != "none")
     return len(kept)
+
+
+def _publish(folder, work, dropped, table):
+    """Puts the pictures that are not dropped in place, with their labels; their records."""
+    kept = [record for path, record in folder.records.items() if path not in dropped]
+    work.do(record.path for record in kept if not folder.is_there(record))  # an earlier run had dropped it
+    kept = [folder.records[record.path] for record in kept if record.path not in work.bad]
+    if not kept:
+        raise UserError(f"no picture of {work.source} would be left; nothing was written to {folder.directory}")
+    folder.publish(kept, {record.output: table[record.path] for record in kept} if table is not None else None)
+    return kept
 
 
 class _Work:
     """Making the pictures: what of it is done, and doing the rest on all cores."""
 
     def __init__(self, pool, source, folder, outputs, channels, background, fit):
-        self._pool, self._source, self._folder, self._outputs = pool, source, folder, outputs
+        self.source = source
+        self._pool, self._folder, self._outputs = pool, folder, outputs
         self._channels, self._background, self._fit = channels, background, fit
-        self.bad = {}
+        self.bad, self.num_made = {}, 0
 
     def is_done(self, path):
         """Whether there is a record of this file as it is now, with the name and the channels it is to get."""
@@ -138,28 +140,27 @@ class _Work:
         if record is None or (record.output, record.channels) != (self._outputs[path], self._channels):
             return False
         try:
-            return (record.num_bytes, record.mtime_ns) == _state(os.path.join(self._source, path))
+            return (record.num_bytes, record.mtime_ns) == _state(os.path.join(self.source, path))
         except OSError:
             return False
 
     def do(self, paths):
-        """Makes these pictures; returns how many came out, notes the others in `bad`."""
-        paths, count = list(paths), 0
+        """Makes these pictures: counts those that came out in `num_made`, notes the others in `bad`."""
+        paths = list(paths)
         bar = tqdm(ordered(self._pool, self._make, paths), "pictures", len(paths), disable=None if paths else True)
         try:
             for path, result in bar:
                 if isinstance(result, Record):
                     self._folder.add(result)
-                    count += 1
+                    self.num_made += 1
                 else:
                     self.bad[path] = result
         except (KeyboardInterrupt, SystemExit):
-            print("the same command goes on from here", file=sys.stderr)
+            print(self._folder.again, file=sys.stderr)
             raise
-        return count
 
     def _make(self, path):
-        file, output = os.path.join(self._source, path), self._outputs[path]
+        file, output = os.path.join(self.source, path), self._outputs[path]
         try:
             num_bytes, mtime_ns = _state(file)
             image, notes = image_files.read(file, self._background, srgb=True)
@@ -179,7 +180,7 @@ class _Work:
         except OSError as error:
             raise UserError(
                 f"could not write {output} in {self._folder.directory}: {error.strerror or error}; "
-                "then run the same command again to go on"
+                f"then {self._folder.again}"
             ) from error
         before, after = (path, num_bytes, mtime_ns, size, look, color), (output, output_bytes, self._channels)
         return path, Record(*before, *after, (*notes, *more), fingerprint(image))
@@ -234,26 +235,25 @@ def _check_links(source, target, images):
             raise UserError(f"{os.path.join(source, folder)} is a link into {target}; choose another folder to write")
 
 
-def _own_labels(source):
-    """The folder's own dataset.json; None when there is none, or one that says that there are no labels."""
-    file = os.path.join(source, LABELS)
-    if not os.path.isfile(file):
-        return None
-    try:
-        with open(file, encoding="utf-8-sig") as stream:
-            content = json.load(stream)
-    except (OSError, ValueError, RecursionError):
-        return file  # for labels.from_file to say what is wrong with it
-    return None if isinstance(content, dict) and content.get("labels", 0) is None else file
+def _check_shapes(images):
+    """Raises UserError for pictures that keep their shape and are so long that they could not be held in memory."""
+    found = [image for image in images if max(image.size) > MOST_ASPECT * min(image.size)]
+    if found:
+        names = shorten(f"{image.path} {image.size[0]}x{image.size[1]}" for image in found)
+        raise UserError(
+            f"--crop=none: {counted(len(found), 'picture is', 'pictures are')} more than {MOST_ASPECT} times as long "
+            f"as wide ({names}); take them out, or choose another --crop"
+        )
 
 
-def _bad(bad, num_pictures, source, num_done):
+def _bad(bad, num_pictures, source, folder):
     is_one = len(bad) == 1
-    done = f"; the {num_done:,} done are kept for then" if num_done else ""
+    num_done = len(folder.records)
+    then = f"; the {num_done:,} done are kept: {folder.again}" if num_done else ", and run again"
     return UserError(
         f"{len(bad)} of {counted(num_pictures, 'picture')} in {source} cannot be read; replace "
-        f"{'it' if is_one else 'them'}, or leave {'it' if is_one else 'them'} out with --skip-bad, and run again"
-        f"{done}:" + "".join(f"\n  {path}: {reason}" for path, reason in sorted(bad.items()))
+        f"{'it' if is_one else 'them'}, or leave {'it' if is_one else 'them'} out with --skip-bad"
+        f"{then}:" + "".join(f"\n  {printable(path)}: {reason}" for path, reason in sorted(bad.items()))
     )
 
 
@@ -265,15 +265,23 @@ def _log(kept, dropped, bad, others):
     return [tuple(map(printable, row)) for row in sorted(rows)]
 
 
-def _print_summary(log_file, kept, dropped, bad, others):
+def _print_summary(target, log_file, num_made, kept, dropped, bad, others):
+    say(f"{counted(len(kept), 'picture')} in {target}, {num_made:,} made by this run")
     done = collections.Counter(note for record in kept for note in record.notes)
     if done:
-        print("done: " + ", ".join(f"{count:,} {note}" for note, count in sorted(done.items())))
+        say("done: " + ", ".join(f"{count:,} {note}" for note, count in sorted(done.items())))
     left_out = collections.Counter(kind for kind, _ in dropped.values())
     left_out.update(["unreadable"] * len(bad))
     if left_out:
         texts = (counted(n, kind) if "duplicate" in kind else f"{n} {kind}" for kind, n in sorted(left_out.items()))
-        print(f"left out: {', '.join(texts)}")
+        say(f"left out: {', '.join(texts)}")
     if others:
-        print(f"ignored {counted(len(others), 'file that is no picture', 'files that are no pictures')}")
-    print(f"what became of each file: {printable(log_file)}")
+        say(f"ignored {counted(len(others), 'file that is no picture', 'files that are no pictures')}")
+    say(f"what became of each file: {log_file}")
+
+
+def _print_next(target, kept, has_labels, is_square):
+    options = "" if is_square else " --crop --resize=N"
+    if not has_labels and all("/" in record.output for record in kept):
+        options = f" [--class-folders]{options}"
+    say(f"next: python tools/convert_tfrecords.py create_from_images datasets/NAME {target}{options}")

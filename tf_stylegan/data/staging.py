@@ -1,45 +1,102 @@
-"""Filling a folder with many files that appear in it only when all of them are there (standard library only)."""
+"""Filling a folder with files that appear in it only when all of them are there (standard library only)."""
 
 import contextlib
+import fcntl
 import os
 import shutil
 import tempfile
 
 from tf_stylegan.errors import UserError
+from tf_stylegan.files import make_dir, remove_empty
+
+PARTIAL = ".partial-"  # begins the names of hidden folders in which a process is at work
 
 
 @contextlib.contextmanager
-def new_folder(directory):
+def partial_folder(directory):
+    """Yields a new hidden folder inside `directory`, which goes when the block ends.
+
+    So do `directory` and those above it that had to be made, if they are empty then. What processes that were killed
+    have left of their hidden folders is removed first: a lock that the system frees tells who is still at work.
+
+    Args:
+        directory: folder, made if need be.
+    """
+    made, partial, lock = make_dir(directory), None, None
+    try:
+        with alone(directory):  # or another process could take the new one for an old one before it is locked
+            for name in os.listdir(directory):
+                if name.startswith(PARTIAL):
+                    _remove_abandoned(os.path.join(directory, name))
+            partial = tempfile.mkdtemp(prefix=PARTIAL, dir=directory)
+            lock = os.open(partial, os.O_RDONLY)
+            with contextlib.suppress(OSError):  # some network drives know no locks: then nothing is ever removed
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield partial
+    finally:
+        if partial is not None:
+            shutil.rmtree(partial, ignore_errors=True)
+        if lock is not None:
+            os.close(lock)
+        remove_empty(made)
+
+
+def _remove_abandoned(folder):
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+        finally:
+            os.close(descriptor)
+
+
+@contextlib.contextmanager
+def alone(directory):
+    """Makes others who call this for the same folder wait, for the short time in which names are put in place."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def new_folder(directory, force=None):
     """Yields a hidden folder inside `directory`; what was put there is moved up when the block ends well.
 
     Args:
         directory: folder that is empty or does not exist yet.
+        force: it may hold something, of which files of the same names are replaced; False where that can be asked
+            for, None where it cannot.
     Raises:
         UserError: when it holds something, cannot be made, or an OSError ends the block (a full disk).
     """
-    if os.path.exists(directory) and not os.path.isdir(directory):
-        raise UserError(f"{directory} is a file; give a folder")
-    if os.path.isdir(directory) and os.listdir(directory):
-        raise UserError(f"{directory} is not empty; choose another folder, or empty it first")
-    made, partial = [], None  # folders of our making, innermost first
+    _check_free(directory, force)
     try:
-        folder = os.path.abspath(directory)
-        while not os.path.isdir(folder):
-            made.append(folder)
-            folder = os.path.dirname(folder)
-        os.makedirs(directory, exist_ok=True)
-        partial = tempfile.mkdtemp(prefix=".partial-", dir=directory)
-        yield partial
-        for name in sorted(os.listdir(partial)):
-            os.replace(os.path.join(partial, name), os.path.join(directory, name))
+        with partial_folder(directory) as partial:
+            yield partial
+            names = sorted(os.listdir(partial))
+            with alone(directory):
+                _check_free(directory, force, names)  # somebody else may have filled it meanwhile
+                for name in names:
+                    os.replace(os.path.join(partial, name), os.path.join(directory, name))
     except OSError as error:
         raise UserError(
             f"could not write {directory}: {error.strerror or error}; nothing was left there. "
             "Free some space or choose another folder."
         ) from error
-    finally:
-        if partial is not None:
-            shutil.rmtree(partial, ignore_errors=True)
-        for folder in made:
-            with contextlib.suppress(OSError):  # only an empty folder goes
-                os.rmdir(folder)
+
+
+def _check_free(directory, force, names=()):
+    if os.path.exists(directory) and not os.path.isdir(directory):
+        raise UserError(f"{directory} is a file; give a folder")
+    found = os.listdir(directory) if os.path.isdir(directory) else []
+    if not force and any(not name.startswith(PARTIAL) for name in found):
+        mend = "empty it first" if force is None else "give --force to write into it"
+        raise UserError(f"{directory} is not empty; choose another folder, or {mend}")
+    for name in names:
+        if os.path.isdir(os.path.join(directory, name)):
+            raise UserError(f"{os.path.join(directory, name)} is a folder, in the way of a file; move it away")

@@ -5,6 +5,8 @@ import os
 from tqdm import tqdm
 
 from tf_stylegan.data import image_files
+from tf_stylegan.data.parallel import ordered
+from tf_stylegan.data.words import counted
 from tf_stylegan.errors import UserError
 
 # Pictures that Pillow does not read, or of which it reads no more than a thumbnail.
@@ -13,11 +15,6 @@ _UNREAD = {
     **dict.fromkeys((".jxl", ".svg", ".xcf", ".exr", ".hdr", ".kra", ".clip", ".ai"), ""),
     **dict.fromkeys((".cr2", ".cr3", ".nef", ".nrw", ".arw", ".raf", ".orf", ".rw2", ".dng", ".pef", ".srw"), "raw"),
 }
-
-
-def printable(path):
-    """A path for the terminal and for web pages: nothing in it commands either, and it can always be encoded."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in path)
 
 
 def list_folder(folder):
@@ -90,16 +87,20 @@ def survey(pool, folder):
         UserError: when there is no folder, or no picture in it.
     """
     files, bad = list_folder(folder)
-    found = tqdm(pool.map(lambda path: classify(folder, path), files), "headers", len(files), disable=None)
-    found = dict(zip(files, found))
-    bad.update((path, what) for path, what in found.items() if isinstance(what, str))
-    images = [what for what in found.values() if isinstance(what, image_files.ImageFile)]
+    images, others = [], []
+    found = ordered(pool, lambda path: (path, classify(folder, path)), files)
+    for path, what in tqdm(found, "headers", len(files), disable=None):
+        if isinstance(what, image_files.ImageFile):
+            images.append(what)
+        elif what is None:
+            others.append(path)
+        else:
+            bad[path] = what
     if not images and not bad:
         raise UserError(no_pictures(folder, files))
-    return images, bad, [path for path, what in found.items() if what is None]
+    return images, bad, others
 
 
 def no_pictures(folder, files):
     """The message for a folder without any picture."""
-    count = f"{len(files)} {'file' if len(files) == 1 else 'files'}"
-    return f"no pictures in {folder} ({count}); give a folder of PNG, JPEG, … files"
+    return f"no pictures in {folder} ({counted(len(files), 'file')}); give a folder of PNG, JPEG, … files"

@@ -11,16 +11,15 @@ import functools
 import math
 import os
 import re
-import shutil
-import tempfile
 
 import numpy as np
 import tensorflow as tf
 
 from tf_stylegan.data.levels import MAX_LOG2, MIN_LOG2, log2_resolution, make_levels
+from tf_stylegan.data.staging import alone, partial_folder
 from tf_stylegan.errors import UserError
 
-FILE_NAME = re.compile(r"(?P<base>[^.].*)-r(?P<log2>\d\d)\.tfrecords")
+FILE_NAME = re.compile(r"(?P<base>[^.].*)-r(?P<log2>\d\d)\.tfrecords", re.DOTALL)
 LABELS_SUFFIX = "-rxx.labels"
 VALIDATION = "validation-"  # begins the names of a second set in the same folder, a habit of stylegan2-ada
 _HEADER_BYTES = 12  # length (u64) and its masked CRC (u32)
@@ -133,11 +132,9 @@ class RecordWriter:
         if not os.path.basename(self.directory):
             raise UserError(f"{directory} has no name that files could have; give a folder such as datasets/cats")
         check_free(self.directory, force, validation)
-        self._validation = validation
+        self._force, self._validation = force, validation
         self._labels = None
-        self._made = []  # folders of our making, innermost first
-        self._partial = None
-        self._writers = []
+        self._partial, self._writers, self._stack = None, [], None
 
     @property
     def base(self):
@@ -145,16 +142,14 @@ class RecordWriter:
         return VALIDATION * self._validation + os.path.basename(self.directory)
 
     def __enter__(self):
-        try:
-            folder = self.directory
-            while not os.path.isdir(folder):
-                self._made.append(folder)
-                folder = os.path.dirname(folder)
-            os.makedirs(self.directory, exist_ok=True)
-            self._partial = tempfile.mkdtemp(prefix=".partial-", dir=self.directory)
-        except OSError as error:
-            raise UserError(f"could not make the folder {self.directory}: {error.strerror or error}") from error
-        self._writers = [tf.io.TFRecordWriter(os.path.join(self._partial, name)) for name in self._record_names()]
+        with contextlib.ExitStack() as stack, self._disk_errors():
+            self._partial = stack.enter_context(partial_folder(self.directory))
+            stack.callback(self._abandon_writers)
+            for name in self._record_names():
+                # As bytes: TensorFlow takes any name that the system takes, but no text that is not UTF-8.
+                path = os.fsencode(os.path.join(self._partial, name))
+                self._writers.append(tf.io.TFRecordWriter(path))
+            self._stack = stack.pop_all()
         return self
 
     def _record_names(self):
@@ -206,19 +201,17 @@ class RecordWriter:
         while self._writers:
             self._writers.pop().close()
 
+    def _abandon_writers(self):
+        with contextlib.suppress(tf.errors.OpError):
+            self._close_writers()
+
     def __exit__(self, kind, *_):
-        try:
+        with self._stack:
             if kind is None:
                 self.complete()
-                with self._disk_errors():
+                with self._disk_errors(), alone(self.directory):
+                    check_free(self.directory, self._force, self._validation)  # another process may have been quicker
                     self._move_into_place([self.base + LABELS_SUFFIX] * (self._labels is not None))
-        finally:
-            with contextlib.suppress(tf.errors.OpError):
-                self._close_writers()
-            shutil.rmtree(self._partial, ignore_errors=True)
-            for folder in self._made:
-                with contextlib.suppress(OSError):  # only an empty folder goes
-                    os.rmdir(folder)
 
     def _move_into_place(self, label_names):
         replaced = os.path.join(self._partial, "replaced")
@@ -239,12 +232,17 @@ class RecordWriter:
     def _disk_errors(self):
         try:
             yield
-        except (OSError, tf.errors.OpError) as error:
-            reason = getattr(error, "strerror", None) or str(getattr(error, "message", error)).split("\n")[0]
+        except (OSError, tf.errors.OpError, UnicodeEncodeError) as error:
+            reason = getattr(error, "strerror", None) or _said(error)
             raise UserError(
                 f"could not write {self.directory}: {reason}; nothing was changed there. "
                 "Free some space or choose another folder."
             ) from error
+
+
+def _said(error):
+    """The first line of an error of TensorFlow's, without what it says of its own inside."""
+    return re.sub(r"\{\{.*?\}\}\s*", "", str(getattr(error, "message", error))).split("\n")[0]
 
 
 def check_free(directory, force=False, validation=False):
@@ -347,6 +345,7 @@ def index_images(path):
     return offsets, shape
 
 
+@tf.autograph.experimental.do_not_convert  # it would warn of os.fsencode, whose source it looks for
 def record_at(path, offset, buffer_bytes=0):
     """The record at a byte offset, as a scalar string tensor; works in a `tf.data` graph, with no Python per record.
 
@@ -358,17 +357,25 @@ def record_at(path, offset, buffer_bytes=0):
         tf.errors.DataLossError: when the data does not match its checksum.
     """
     variant = tf.raw_ops.TFRecordDatasetV2(
-        filenames=[path], compression_type="", buffer_size=buffer_bytes, byte_offsets=tf.reshape(offset, [1])
+        filenames=[os.fsencode(path)],
+        compression_type="",
+        buffer_size=buffer_bytes,
+        byte_offsets=tf.reshape(offset, [1]),
     )
     return tf.data.experimental.from_variant(variant, tf.TensorSpec([], tf.string)).take(1).get_single_element()
 
 
 def read_record(path, offset):
-    """Bytes of the record at `offset`; UserError naming file and offset when it is damaged."""
+    """Bytes of the record at `offset`; UserError naming file, record and offset when it is damaged."""
     try:
         return record_at(path, tf.constant(offset, tf.int64)).numpy()
     except tf.errors.OpError as error:
-        raise UserError(
-            f"{path}: the record at byte {offset} is damaged ({error.message.split(';')[0]}); "
-            "copy or convert the file again"
-        ) from error
+        number = np.searchsorted(index_records(path)[0], offset)
+        raise damage(path, number, offset, error) from error
+
+
+def damage(path, number, offset, error):
+    """The UserError for a record that TensorFlow could not read."""
+    is_checksum = isinstance(error, tf.errors.DataLossError)
+    reason = "its data does not fit its checksum" if is_checksum else _said(error)
+    return UserError(f"{path}: record {number} at byte {offset} is damaged ({reason}); copy or convert the file again")

@@ -19,13 +19,12 @@ from tf_stylegan.data import image_files, labels, png
 from tf_stylegan.data.dataset import find_dataset
 from tf_stylegan.data.image_folder import ImageFolder
 from tf_stylegan.data.inspect import read_images
-from tf_stylegan.data.labels import counted
 from tf_stylegan.data.parallel import num_threads, ordered
 from tf_stylegan.data.staging import new_folder
 from tf_stylegan.data.tfrecord import RecordWriter, check_free, dataset_files, encode_image
+from tf_stylegan.data.words import counted, say
 from tf_stylegan.errors import UserError
 
-_LABELS = "dataset.json"
 _ADA_LABELS = "pack_extras.npz"  # stylegan2-ada's: whole numbers from 0 to 255 only
 _NAME = re.compile(r"(?:\d{5,}/)?img(\d{8,})\.png")
 
@@ -49,9 +48,25 @@ def unpack(tfrecord_dir, output_dir, resolution=None, resize_filter="lanczos"):
     if resolution is not None and not 1 <= resolution <= MOST_PIXELS:
         raise UserError(f"--resolution must be from 1 to {MOST_PIXELS}, got {resolution}")
     names = [f"{number // 1000:05d}/img{number:08d}.png" for number in range(info.num_images)]
-    with new_folder(output_dir) as folder, concurrent.futures.ThreadPoolExecutor(num_threads(None)) as pool:
-        for start in range(0, info.num_images, 1000):
-            os.mkdir(os.path.join(folder, os.path.dirname(names[start])))
+    return _write_images(info, names, output_dir, resolution, resize_filter)
+
+
+def extract(tfrecord_dir, output_dir, resolution=None, force=False):
+    """`unpack` without sub-folders, `img00000000.png`, …; lower resolutions are those of the records.
+
+    Args:
+        tfrecord_dir, output_dir: see `unpack`.
+        resolution: one that the data set has, None for the full one.
+        force: write into a folder that is not empty; only files of the same names are replaced.
+    """
+    info = find_dataset(tfrecord_dir, resolution=resolution)
+    return _write_images(info, [f"img{number:08d}.png" for number in range(info.num_images)], output_dir, force=force)
+
+
+def _write_images(info, names, output_dir, resolution=None, resize_filter="lanczos", force=None):
+    with new_folder(output_dir, force) as folder, concurrent.futures.ThreadPoolExecutor(num_threads(None)) as pool:
+        for parent in sorted({os.path.dirname(name) for name in names}):
+            os.makedirs(os.path.join(folder, parent), exist_ok=True)
 
         def save(item):
             name, pixels = item
@@ -65,9 +80,9 @@ def unpack(tfrecord_dir, output_dir, resolution=None, resize_filter="lanczos"):
         for _ in tqdm(saved, "images", info.num_images, disable=None):
             pass
         if info.label_size:
-            with open(os.path.join(folder, _LABELS), "w", encoding="utf-8") as file:
+            with open(os.path.join(folder, labels.FILE), "w", encoding="utf-8") as file:
                 json.dump({"labels": [list(pair) for pair in zip(names, labels.to_plain(info.load_labels()))]}, file)
-    print(f"{counted(info.num_images, 'image')} in {output_dir}")
+    say(f"{counted(info.num_images, 'image')} in {output_dir}")
     return info.num_images
 
 
@@ -100,7 +115,7 @@ def pack(unpacked_dir, tfrecord_dir, num_train=None, num_validation=0, mirror=Fa
     if seed is not None and not 0 <= seed < 1 << 32:
         raise UserError(f"--seed must be a number from 0 to {(1 << 32) - 1}, got {seed}")
     with concurrent.futures.ThreadPoolExecutor(num_threads(None)) as pool:
-        folder = ImageFolder(pool, unpacked_dir, options=False, unsaid=(_LABELS, _ADA_LABELS))
+        folder = ImageFolder(pool, unpacked_dir, options=False, unsaid=(labels.FILE, _ADA_LABELS))
         if folder.damaged:  # all is lost; the rest is read to name whatever else is damaged
             collections.deque(folder.work_through(range(len(folder.images)), lambda _, path: png.decode(path, 3)), 0)
         _check_names(folder)
@@ -126,12 +141,12 @@ def pack(unpacked_dir, tfrecord_dir, num_train=None, num_validation=0, mirror=Fa
                 with RecordWriter(tfrecord_dir, folder.resolution, channels, force, validation=True) as other:
                     fill(other, validation, np.zeros(num_validation, bool))
     size = f"{folder.resolution}x{folder.resolution}x{channels}"
-    print(
+    say(
         f"{counted(len(train), 'image')} {size} in {tfrecord_dir}"
         + f", {num_validation} for validation" * (num_validation > 0)
     )
     if table is not None:
-        print(f"labels: {labels.summary(table[train], short=True)}")
+        say(f"labels: {labels.summary(table[train], short=True)}")
     return len(train)
 
 
@@ -180,12 +195,11 @@ def _deal(num_images, num_train, num_validation, mirror, seed):
 def _read_labels(folder):
     """Labels of all images, float32 `[N, L]`, or None."""
     paths = [image.path for image in folder.images]
-    path = os.path.join(folder.directory, _LABELS)
-    if os.path.exists(path):
-        if _says_no_labels(path):
-            return None
+    if path := labels.of_folder(folder.directory):
         by_path = labels.from_file(path, paths, known=folder.damaged)
         return labels.to_array([by_path[path] for path in paths], paths, path)
+    if os.path.exists(os.path.join(folder.directory, labels.FILE)):
+        return None  # it says so
     path = os.path.join(folder.directory, _ADA_LABELS)
     if not os.path.exists(path):
         return None
@@ -200,13 +214,3 @@ def _read_labels(folder):
             f"{list(table.shape)}; unpack again"
         )
     return table.astype(np.float32) if table.shape[1] else None
-
-
-def _says_no_labels(path):
-    """Whether it is the `{"labels": null}` that stylegan2-ada-pytorch writes; other mistakes are for the reader."""
-    try:
-        with open(path, encoding="utf-8-sig") as file:
-            content = json.load(file)
-    except (OSError, ValueError, RecursionError):
-        return False
-    return isinstance(content, dict) and content.get("labels", 0) is None

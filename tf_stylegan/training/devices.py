@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from tf_stylegan import cli
 from tf_stylegan.errors import UserError
 
 
@@ -13,7 +14,8 @@ def make_strategy(num_gpus):
     Returns:
         (strategy, one line for the user).
     Raises:
-        UserError: when there are GPUs, but fewer than asked for, or TensorFlow's devices are already in use.
+        UserError: when there are GPUs, but fewer than asked for or none that TensorFlow can use for several, or
+            TensorFlow's devices are already in use.
     """
     gpus = tf.config.list_physical_devices("GPU")
     try:
@@ -25,13 +27,18 @@ def make_strategy(num_gpus):
             devices = [f"/gpu:{i}" for i in range(num_gpus)]
             what = f"Training on {num_gpus} GPU{'s' if num_gpus > 1 else ''}."
         else:
+            trouble = cli.gpu_trouble()
             if num_gpus > 1:
+                if trouble:
+                    raise UserError(f"--num-gpus={num_gpus}: {trouble}")
                 cpu = tf.config.list_physical_devices("CPU")[0]
                 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * num_gpus)
             devices = [f"/cpu:{i}" for i in range(num_gpus)]
             what = "TensorFlow sees no GPU here: training on the CPU" + (
                 f", as {num_gpus} replicas that share its cores." if num_gpus > 1 else "."
             )
+            if trouble:
+                what = f"Training on the CPU: {trouble}."
     except (RuntimeError, ValueError) as error:
         raise UserError(
             f"--num-gpus={num_gpus}: TensorFlow's devices are already set up otherwise ({error})"

@@ -10,9 +10,10 @@ import time
 
 import keras
 import numpy as np
+import tensorflow as tf
 from tqdm import tqdm
 
-from tf_stylegan import files
+from tf_stylegan import cli, files
 from tf_stylegan.config import check_options, resolve
 from tf_stylegan.data.dataset import find_dataset
 from tf_stylegan.data.pipeline import ImagePipeline
@@ -55,10 +56,13 @@ def train(options, given=None, resume=None, dry_run=False, resume_kimg=None, res
     # Before the data set is looked at, which takes TensorFlow's devices as they are; a dry run needs none.
     strategy, devices = (None, None) if dry_run else make_strategy(options.num_gpus)
     info = find_dataset(options.data_dir, options.dataset, options.resolution, options.max_images)
+    if not options.cond:
+        info = dataclasses.replace(info, labels_path=None, label_size=0)
     if file:
         config = file.configure(options, given, info, resume_kimg, resume_partial)
     else:
-        config = resolve(options, info.resolution, info.num_channels, info.label_size, saved and saved.start_networks)
+        kept = (saved.start_networks, saved.growing and saved.growing.minibatch_size) if saved else ()
+        config = resolve(options, info.resolution, info.num_channels, info.label_size, *kept)
     if saved:
         resume_module.check_same_data(saved, info)
         config = dataclasses.replace(config, start=saved.start)
@@ -72,7 +76,7 @@ def train(options, given=None, resume=None, dry_run=False, resume_kimg=None, res
     state = TrainState(config, strategy)
     lines = [devices, *(file.copy_into(state, config) if file else [])]
     pipeline = ImagePipeline(info, seed=options.seed)
-    check_data(config, info, pipeline)
+    check_data(config, pipeline)
     if not run_dir:
         gpus = f"{options.num_gpus}gpu"
         run_dir = files.make_run_dir(options.result_dir, f"stylegan2-{info.name}-{gpus}-{options.config}")
@@ -86,7 +90,8 @@ def _session(config, strategy, state, pipeline, run_dir, lines, resume, checkpoi
     log = files.Log(os.path.join(run_dir, "log.txt"))
     try:
         info = pipeline.info
-        log(f"{files.timestamp()} {run_dir}: {config.options.config} on {info.name}, {info.num_images} images")
+        cond = f", labels of {info.label_size} numbers: conditional" if info.label_size else ""
+        log(f"{files.timestamp()} {run_dir}: {config.options.config} on {info.name}, {info.num_images} images{cond}")
         for line in (*lines, *(f"Note: {note}." for note in config.notes)):
             log(line)
         if resume:
@@ -107,16 +112,24 @@ def _session(config, strategy, state, pipeline, run_dir, lines, resume, checkpoi
     except UserError as error:
         log(f"Stopped: {error}")
         raise
+    except tf.errors.ResourceExhaustedError as error:
+        at_once = config.options.minibatch_gpu or stage_at(config, state.progress.cur_nimg).minibatch_gpu
+        less = f"--minibatch-gpu={at_once // 2} takes half as many images at a time" if at_once > 1 else None
+        text = f"out of memory at {state.progress.cur_nimg / 1000:.1f} kimg: {less or 'this needs a larger device'}; "
+        text += f"go on with --resume={run_dir}" if checkpoints(run_dir) else "start again so"
+        log(f"Stopped: {text}")
+        raise UserError(text) from error
+    except Exception as error:  # ours: the traceback goes to the terminal, a line to those who read the log later
+        log(f"Stopped by {type(error).__name__}: {str(error).strip().splitlines()[-1] if str(error).strip() else ''}")
+        raise
     finally:
         log.close()
 
 
-def check_data(config, info, pipeline):
+def check_data(config, pipeline):
     """Opens what a run will read, so that it complains before a folder is made, not hours later."""
-    highest = math.floor(stage_at(config, 0).lod)
-    for lod in range(highest + 1):
-        info.file_at(lod)
-    pipeline.batches(1, lod=highest)
+    for lod in range(math.floor(stage_at(config, 0).lod) + 1):
+        pipeline.open(lod)
 
 
 class Loop:
@@ -128,13 +141,15 @@ class Loop:
         self.run_dir, self.log, self.fresh = run_dir, log, fresh
         self.steps = TrainStep(config, state, strategy)
         self.report = Report(config, state, pipeline, run_dir, log)
-        self.stop_signal = None
+        self.stop_signal, self.terminals = None, cli.terminals()
 
     def run(self):
         progress, total = self.state.progress, self.config.options.total_kimg * 1000
         if self.fresh:
             self.report.start()
-        previous = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+        stops = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]  # the last: a terminal or connection was closed
+        stops = [number for number in stops if signal.getsignal(number) != signal.SIG_IGN or number == signal.SIGINT]
+        previous = {number: signal.signal(number, self._on_signal) for number in stops}
         bar = tqdm(
             total=round(total / 1000, 3), initial=progress.cur_nimg / 1000, unit="kimg", disable=None, smoothing=0.05,
             bar_format="{l_bar}{bar}| {n:.1f}/{total:.1f} kimg [{elapsed}<{remaining}, {rate_fmt}]", leave=False,
@@ -196,13 +211,20 @@ class Loop:
             return
         progress.skipped += 1
         kimg = f"{progress.cur_nimg / 1000:.1f} kimg"
-        self.log(f"Skipped an update of {kind} at {kimg}: a loss or gradient is not finite.")
+        half = self.config.options.precision == "float16"
+        why = "; the loss scale is halved, as it is now and then in float16" if half else ""
+        self.log(f"Skipped an update of {kind} at {kimg}: a loss or gradient is not finite{why}.")
         if in_row[kind] >= SKIPPED_IN_ROW:
             # No "resume from before": a resumed run repeats itself exactly, up to and including this.
             raise UserError(
                 f"{SKIPPED_IN_ROW} updates of {kind} in a row were not finite at {kimg}: training has diverged. "
-                "Start anew with another --gamma (larger, unless it is huge) or a larger --minibatch-size, and look at "
-                "reals.png for damaged pictures"
+                + (
+                    "Start anew with --precision=bfloat16, whose range is float32's, or "
+                    if half
+                    else "Start anew with "
+                )
+                + "another --gamma (larger, unless it is huge) or a larger --minibatch-size, and look at reals.png for "
+                "damaged pictures"
             )
 
     def _random_labels(self, count, purpose):
@@ -237,5 +259,7 @@ class Loop:
         if self.stop_signal:  # the second one means it
             raise KeyboardInterrupt
         self.stop_signal = number
+        if number == signal.SIGHUP:
+            cli.leave(self.terminals)
         with contextlib.suppress(RuntimeError):  # the signal came in the middle of writing another line
             self.log(f"{signal.Signals(number).name}: finishing this step, then saving (again to stop at once)")

@@ -12,6 +12,7 @@ from tf_stylegan.legacy.networks import save_networks
 
 # Sheets as the original lays them out: 7680×4320 pixels. A CPU draws a quarter of that in each direction.
 _SHEET = {"GPU": (7680, 4320), "CPU": (1920, 1080)}
+_EVENTS_SIDE = 1920  # at most, of the sheets that TensorBoard shows; the PNG files beside them are whole
 
 
 class Report:
@@ -37,7 +38,7 @@ class Report:
         reals = self._first_reals()[0].numpy()
         images.save_png(os.path.join(self.run_dir, "reals.png"), images.make_grid(reals, self.columns))
         with self.writer.as_default(step=0):
-            tf.summary.image("reals", images.make_grid(reals, self.columns)[None])
+            tf.summary.image("reals", _for_events(images.make_grid(reals, self.columns)))
         self.save_fakes("fakes_init.png")
 
     def add(self, stats):
@@ -92,7 +93,7 @@ class Report:
         sheet = images.make_grid(images.to_uint8(np.concatenate(pictures)[:count], "nearest"), self.columns)
         images.save_png(os.path.join(self.run_dir, name), sheet)
         with self.writer.as_default(step=self.state.progress.cur_nimg):
-            tf.summary.image("fakes", sheet[None])
+            tf.summary.image("fakes", _for_events(sheet))
 
     def _draw_at(self, lod):
         """What draws pictures at a level of detail; traced for the last one only."""
@@ -115,6 +116,14 @@ class Report:
 
     def close(self):
         self.writer.close()
+
+
+def _for_events(sheet):
+    """A sheet `[H, W, C]` as `[1, h, w, C]`, small enough to be kept in the events of hundreds of ticks."""
+    step = -(-max(sheet.shape) // _EVENTS_SIDE)
+    height, width = (size // step * step for size in sheet.shape[:2])
+    blocks = sheet[:height, :width].reshape(height // step, step, width // step, step, sheet.shape[2])
+    return np.round(blocks.mean(axis=(1, 3))).astype(np.uint8)[None]
 
 
 def _peak_memory_gb():

@@ -2,12 +2,13 @@
 
 import dataclasses
 import os
+import re
 
 from tf_stylegan import config as config_module
 from tf_stylegan.download import local_path
 from tf_stylegan.errors import UserError
 from tf_stylegan.files import atomic_write, run_dirs
-from tf_stylegan.training.state import checkpoints
+from tf_stylegan.training.state import CHECKPOINT, checkpoints
 
 OPTIONS_FILE = "training_options.json"
 _EXPECTED = "'latest', a run directory, one of its checkpoint-*.npz files, or a file of networks (*.pkl)"
@@ -116,9 +117,8 @@ def merge_options(saved, given):
     Raises:
         UserError: for an option that would make it another run.
     """
-    settled = {name: saved.G_kwargs[name] for name in ("fmap_base", "resolution")} | {"gamma": saved.loss.gamma}
-    if not saved.growing:
-        settled["minibatch_size"] = saved.minibatch_size
+    settled = {name: saved.G_kwargs[name] for name in ("fmap_base", "resolution")}
+    settled |= {"gamma": saved.loss.gamma, "minibatch_size": saved.minibatch_size}
     options = dataclasses.replace(saved.options, **settled)
     for name, value in given.items():
         if name not in _FREE and getattr(options, name) != value:
@@ -153,11 +153,18 @@ def restore_newest(state, run_dir, log):
 
 
 def set_aside_newer(checkpoint, log):
-    """Renames the checkpoints newer than the one a run goes on from, damaged or deliberately left behind.
+    """Renames checkpoints and networks newer than the checkpoint a run goes on from, damaged or left behind on purpose.
 
-    They would be taken for the newest of the run otherwise: resumed from, or kept in place of those written now.
+    They would be taken for the newest of the run otherwise: resumed from, drawn with, or kept in place of those written
+    now.
     """
-    for path in checkpoints(os.path.dirname(checkpoint) or "."):
-        if os.path.basename(path) > os.path.basename(checkpoint):
-            os.replace(path, f"{path}.set-aside")
-            log(f"Set aside: {path}.set-aside, newer than where this run goes on.")
+    run_dir = os.path.dirname(checkpoint) or "."
+    newer = [path for path in checkpoints(run_dir) if os.path.basename(path) > os.path.basename(checkpoint)]
+    kimg = int(CHECKPOINT.search(os.path.basename(checkpoint))[1]) // 1000
+    for name in sorted(os.listdir(run_dir)):
+        snapshot = re.fullmatch(r"network-(?:final|snapshot-(\d+))\.pkl", name)
+        if snapshot and (snapshot[1] is None or int(snapshot[1]) > kimg):
+            newer.append(os.path.join(run_dir, name))
+    for path in newer:
+        os.replace(path, f"{path}.set-aside")
+        log(f"Set aside: {path}.set-aside, newer than where this run goes on.")

@@ -187,6 +187,8 @@ class NetworkFile:
             reasons.append(f"the file draws {kwargs['num_channels']} channels, the data set has {info.num_channels}")
         if kwargs["label_size"] != info.label_size:
             reasons.append(f"labels are {kwargs['label_size']} wide in the file, {info.label_size} in the data set")
+            if not kwargs["label_size"]:
+                remedies.append("--cond=false to leave the data set's labels alone")
         for name in "GD":
             kwargs = getattr(networks, f"{name}_kwargs") or {}
             overrides = _overrides(name, kwargs, given)

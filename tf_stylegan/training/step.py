@@ -125,8 +125,11 @@ class TrainStep:
 
     def _function(self, kind, last):
         """The graph of one kind of step; one for every whole level of detail, fading or not."""
-        key = kind, last, self.stage.rounds, math.floor(self.stage.lod), self.stage.lod % 1 != 0
+        stage = self.stage.rounds, math.floor(self.stage.lod), self.stage.lod % 1 != 0
+        key = kind, last, *stage
         if key not in self._functions:
+            # Graphs of stages that are over hold memory, and do not come back.
+            self._functions = {known: function for known, function in self._functions.items() if known[2:] == stage}
             # A partial, since TensorFlow takes functions of one source line for one function traced too often.
             self._functions[key] = tf.function(functools.partial(self._all_replicas_step, *key))
         return self._functions[key]
@@ -259,7 +262,11 @@ class TrainStep:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(images)
             scores = tf.reduce_sum(self._scores(images, labels, lod)) * self._loss_scale("D")
-        gradients = tape.gradient(scores, images) / self._loss_scale("D")
+        # At a level of detail the pictures are small. The originals enlarge them by repeating pixels, which D averages
+        # again: each of the factor² copies has a gradient of 1 / factor², and their norm is that of the small picture's
+        # divided by the factor.
+        factor = self.state.D.resolution // images.shape[1]
+        gradients = tape.gradient(scores, images) / (self._loss_scale("D") * factor)
         if settings.d_penalty == "wgan_gp":
             penalty = penalties.wgan_gp(gradients, settings.wgan_lambda, settings.wgan_target)
         else:

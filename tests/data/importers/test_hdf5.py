@@ -1,6 +1,8 @@
 """HDF5 archives: read as ProGAN wrote them, written for programs of its time, there and back, bad archives."""
 
+import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import PIL.Image
@@ -12,6 +14,7 @@ from tf_stylegan.data.importers.hdf5 import convert_to_hdf5, create_from_hdf5, h
 from tf_stylegan.data.tfrecord import RecordWriter
 from tf_stylegan.errors import UserError
 
+ROOT = Path(__file__).resolve().parents[3]
 h5py = pytest.importorskip("h5py")
 
 
@@ -113,6 +116,35 @@ def test_an_archive_is_replaced_with_its_labels_or_not_at_all(tmp_path):
         convert_to_hdf5(str(tmp_path / "a"), str(tmp_path / "b"))
 
 
+FULL = """
+import resource, sys
+from tf_stylegan import cli
+from tf_stylegan.data.importers.hdf5 import convert_to_hdf5
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
+sys.exit(cli.run(convert_to_hdf5, *sys.argv[2:]))
+"""
+
+
+@pytest.mark.parametrize("room", [0, 1000, 100_000])  # when it begins, at the first arrays, in the middle
+def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path, room):
+    with RecordWriter(tmp_path / "set", 64, 3) as writer:
+        writer.add_many(random_images(40, 3, 64, 64))
+    command = [sys.executable, "-c", FULL, str(room), str(tmp_path / "x.h5"), str(tmp_path / "set")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env={"TF_CPP_MIN_LOG_LEVEL": "3"})
+    lines = [line for line in done.stderr.splitlines() if line.startswith("error:")]
+    message = f"error: could not write {tmp_path}/x.h5: File too large; free some space or choose another place"
+    assert (done.returncode, lines) == (2, [message]), done.stderr
+    assert "Traceback" not in done.stderr and [path.name for path in tmp_path.iterdir()] == ["set"]
+
+
+def test_names_that_are_too_long_leave_nothing(tmp_path):
+    with RecordWriter(tmp_path / "set", 8, 3) as writer:
+        writer.add_many(random_images(1, 3, 8, 8))
+    with pytest.raises(UserError, match=r"could not write .*: File name too long"):
+        convert_to_hdf5(str(tmp_path / ("x" * 252 + ".h5")), str(tmp_path / "set"))
+    assert [path.name for path in tmp_path.iterdir()] == ["set"]
+
+
 def test_hdf5_from_images(folder):
     images = random_images(4, 8, 8, 3)
     for number, image in enumerate(images):
@@ -122,7 +154,7 @@ def test_hdf5_from_images(folder):
     create_from_hdf5(str(folder.parent / "out"), str(path), shuffle=False)
     assert_holds(folder.parent / "out", images)
     (folder / "2.png").write_bytes(b"junk")
-    match = "1 of 4 images in .* is damaged; replace it; nothing was written"
+    match = "1 of 4 images in .* cannot be read; replace it; nothing was written"
     with pytest.raises(UserError, match=match):
         hdf5_from_images(str(folder.parent / "y.h5"), str(folder))
     PIL.Image.fromarray(images[0, :4]).save(folder / "2.png")

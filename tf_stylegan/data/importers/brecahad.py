@@ -7,9 +7,9 @@ import PIL.Image
 from tqdm import tqdm
 
 from tf_stylegan.data.importers.common import check_folder
-from tf_stylegan.data.labels import counted
 from tf_stylegan.data.parallel import num_threads, ordered
 from tf_stylegan.data.staging import new_folder
+from tf_stylegan.data.words import counted, say
 from tf_stylegan.errors import UserError
 
 _STEPS = {256: 256, 512: 256}  # side of the squares -> pixels from one to the next
@@ -54,7 +54,7 @@ def extract_brecahad_crops(brecahad_dir, output_dir, cropsize=256):
             pass
         if not count:
             raise UserError(f"no image in {brecahad_dir} is as large as {cropsize}x{cropsize}")
-    print(f"{counted(count, 'image')} in {output_dir}")
+    say(f"{counted(count, 'image')} in {output_dir}")
     return count
 
 

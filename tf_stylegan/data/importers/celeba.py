@@ -8,9 +8,9 @@ from tqdm import tqdm
 from tf_stylegan.data import image_files
 from tf_stylegan.data.convert import shuffled_order
 from tf_stylegan.data.importers.common import check_folder, note_count, tell
-from tf_stylegan.data.labels import shorten
 from tf_stylegan.data.parallel import num_threads, ordered
 from tf_stylegan.data.tfrecord import RecordWriter, check_free, encode_image
+from tf_stylegan.data.words import shorten
 from tf_stylegan.errors import UserError
 
 _WIDTH, _HEIGHT, _RESOLUTION = 178, 218, 128

@@ -6,10 +6,9 @@ import os
 import numpy as np
 from tqdm import tqdm
 
-from tf_stylegan.data import labels
 from tf_stylegan.data.convert import shuffled_order
-from tf_stylegan.data.labels import counted
 from tf_stylegan.data.tfrecord import RecordWriter
+from tf_stylegan.data.words import counted, say, shorten
 from tf_stylegan.errors import UserError
 from tf_stylegan.legacy.pickle_machine import Machine
 from tf_stylegan.legacy.pickle_names import NUMPY_NAMES
@@ -38,7 +37,7 @@ def check_files(folder, names, what, advice=""):
     """UserError that lists those of the files that are missing."""
     missing = [name for name in names if not os.path.isfile(os.path.join(folder, name))]
     if missing:
-        raise UserError(f"no {labels.shorten(missing)} in {folder}; give the folder of {what}{advice}")
+        raise UserError(f"no {shorten(missing)} in {folder}; give the folder of {what}{advice}")
 
 
 def check_array(array, shape, where):
@@ -66,7 +65,7 @@ def check_classes(classes, num_images, num_classes, where):
 def note_count(what, published, found):
     """Tells when there are more or fewer images than the published data set has: half a download looks like a whole."""
     if found != published:
-        print(f"note: {what} has {published:,} images, {found:,} are there")
+        say(f"note: {what} has {published:,} images, {found:,} are there")
 
 
 def write_arrays(tfrecord_dir, images, classes, num_classes, force):
@@ -96,7 +95,7 @@ def write_arrays(tfrecord_dir, images, classes, num_classes, force):
 def tell(tfrecord_dir, num_images, shape, num_classes=None):
     """Prints what was written; `shape` is `(C, H, W)`."""
     suffix = f", {num_classes} classes" if num_classes else ""
-    print(f"{counted(num_images, 'image')} {shape[2]}x{shape[1]}x{shape[0]} in {tfrecord_dir}{suffix}")
+    say(f"{counted(num_images, 'image')} {shape[2]}x{shape[1]}x{shape[0]} in {tfrecord_dir}{suffix}")
 
 
 class _DataMachine(Machine):

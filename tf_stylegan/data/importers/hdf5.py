@@ -8,6 +8,7 @@ import concurrent.futures
 import contextlib
 import math
 import os
+import re
 
 import numpy as np
 from tqdm import tqdm
@@ -18,10 +19,10 @@ from tf_stylegan.data.dataset import find_dataset
 from tf_stylegan.data.image_folder import ImageFolder
 from tf_stylegan.data.importers.common import needs, tell
 from tf_stylegan.data.inspect import read_images
-from tf_stylegan.data.labels import counted, shorten
 from tf_stylegan.data.levels import log2_resolution, make_levels
 from tf_stylegan.data.parallel import num_threads, ordered
 from tf_stylegan.data.tfrecord import RecordWriter, check_free, encode_image
+from tf_stylegan.data.words import counted, say, shorten
 from tf_stylegan.errors import UserError
 
 _CHUNK_BYTES = 128  # at least, of the original: small images share a chunk
@@ -81,7 +82,7 @@ def convert_to_hdf5(hdf5_filename, tfrecord_dir, compress=False, force=False):
             writer.add(image)
         if info.label_size:
             writer.set_labels(info.load_labels())
-    print(f"{counted(info.num_images, 'image')} in {hdf5_filename}")
+    say(f"{counted(info.num_images, 'image')} in {hdf5_filename}")
     return info.num_images
 
 
@@ -98,7 +99,7 @@ def hdf5_from_images(hdf5_filename, image_dir, compress=False, force=False):
             everything = range(len(folder.images))
             for _, levels in folder.work_through(everything, lambda _, path: _levels(png.decode(path, channels)[0])):
                 writer.add(levels)
-    print(f"{counted(len(folder.images), 'image')} in {hdf5_filename}")
+    say(f"{counted(len(folder.images), 'image')} in {hdf5_filename}")
     return len(folder.images)
 
 
@@ -187,24 +188,28 @@ class _Writer:
         self._shapes = [(channels, 1 << log2, 1 << log2) for log2 in range(log2_resolution(resolution), -1, -1)]
         self._options = {"compression": "gzip", "compression_opts": 4} if compress else {}
         self._partial = f"{self._path}.tmp-{os.getpid()}"
-        self._labels = None
+        self._file = self._labels = None
 
     def __enter__(self):
         with needs("h5py", "writing HDF5"):
             import h5py
-        with self._disk_errors():
-            self._file = h5py.File(self._partial, "w")
-        self._arrays = [
-            self._file.create_dataset(
-                f"data{shape[1]}x{shape[2]}",
-                shape=(0, *shape),
-                maxshape=(None, *shape),
-                chunks=(-(-_CHUNK_BYTES // math.prod(shape)), *shape),
-                dtype=np.uint8,
-                **self._options,
-            )
-            for shape in self._shapes
-        ]
+        try:
+            with self._disk_errors():
+                self._file = h5py.File(self._partial, "w")
+                self._arrays = [
+                    self._file.create_dataset(
+                        f"data{shape[1]}x{shape[2]}",
+                        shape=(0, *shape),
+                        maxshape=(None, *shape),
+                        chunks=(-(-_CHUNK_BYTES // math.prod(shape)), *shape),
+                        dtype=np.uint8,
+                        **self._options,
+                    )
+                    for shape in self._shapes
+                ]
+        except BaseException:
+            self._abandon()
+            raise
         self._pending = [[] for _ in self._arrays]
         return self
 
@@ -227,32 +232,47 @@ class _Writer:
             pending.clear()
 
     def __exit__(self, kind, *_):
-        labels_path, partial_labels = _labels_path(self._path), f"{self._partial}.npy"
         try:
             if kind is None:
-                for array, pending in zip(self._arrays, self._pending):
-                    self._flush(array, pending)
-            with self._disk_errors() if kind is None else contextlib.suppress(OSError, RuntimeError):
-                self._file.close()
-            if kind is None:
-                with self._disk_errors():
-                    if self._labels is not None:
-                        np.save(partial_labels, self._labels)
-                        os.replace(partial_labels, labels_path)
-                    elif os.path.exists(labels_path):
-                        os.unlink(labels_path)  # of the archive that is replaced
-                    os.replace(self._partial, self._path)
+                self._finish()
         finally:
-            for path in (self._partial, partial_labels):
-                with contextlib.suppress(OSError):
-                    os.unlink(path)
+            self._abandon()
+
+    def _finish(self):
+        labels_path, partial_labels = _labels_path(self._path), f"{self._partial}.npy"
+        for array, pending in zip(self._arrays, self._pending):
+            self._flush(array, pending)
+        with self._disk_errors():
+            self._file.flush()
+            self._file.close()
+            if self._labels is not None:
+                np.save(partial_labels, self._labels)
+                os.replace(partial_labels, labels_path)
+            elif os.path.exists(labels_path):
+                os.unlink(labels_path)  # of the archive that is replaced
+            os.replace(self._partial, self._path)
+
+    def _abandon(self):
+        """Removes what has not taken its place."""
+        if self._file:  # open
+            # What HDF5 could not write it would write again when it closes, and end the process when that fails too.
+            null = os.open(os.devnull, os.O_RDWR)
+            os.dup2(null, self._file.id.get_vfd_handle())
+            os.close(null)
+            with contextlib.suppress(OSError, RuntimeError):
+                self._file.close()
+        for path in (self._partial, f"{self._partial}.npy"):
+            with contextlib.suppress(OSError):
+                os.unlink(path)
 
     @contextlib.contextmanager
     def _disk_errors(self):
         try:
             yield
-        except (OSError, RuntimeError) as error:
-            reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:200]
+        except (OSError, RuntimeError, UnicodeEncodeError) as error:
+            text = " ".join(str(error).split())
+            number = getattr(error, "errno", None) or int((re.search(r"errno = (\d+)", text) or [0, 0])[1])
+            reason = os.strerror(number) if number else text[:200]
             raise UserError(
                 f"could not write {self._path}: {reason}; free some space or choose another place"
             ) from error

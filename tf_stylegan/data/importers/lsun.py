@@ -11,10 +11,10 @@ import PIL.ImageOps
 from tqdm import tqdm
 
 from tf_stylegan.data.importers.common import check_files, check_folder, needs, tell
-from tf_stylegan.data.labels import counted, shorten
 from tf_stylegan.data.levels import log2_resolution
 from tf_stylegan.data.parallel import num_threads, ordered
 from tf_stylegan.data.tfrecord import RecordWriter, check_free, encode_image
+from tf_stylegan.data.words import counted, say, shorten
 from tf_stylegan.errors import UserError
 
 _LANCZOS = PIL.Image.Resampling.LANCZOS
@@ -114,9 +114,9 @@ def _create(tfrecord_dir, lmdb_dir, resolution, max_images, fit, too_small, forc
             )
     tell(tfrecord_dir, writer.num_images, writer.image_shape)
     if num_small:
-        print(f"left out {counted(num_small, 'image')} {too_small}")
+        say(f"left out {counted(num_small, 'image')} {too_small}")
     if broken:
-        print(f"left out {counted(len(broken), 'image')} that cannot be read: {shorten(broken)}")
+        say(f"left out {counted(len(broken), 'image')} that cannot be read: {shorten(broken)}")
     return writer.num_images
 
 
