@@ -1,6 +1,7 @@
 """What commands do with errors."""
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -33,6 +34,32 @@ def test_a_missing_permission_is_one_line(capsys):
 def test_ctrl_c(capsys):
     assert cli.run(raising, KeyboardInterrupt()) == 130
     assert capsys.readouterr().err == "interrupted\n"
+
+
+@pytest.mark.parametrize("number, code", [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_signals_end_a_command_through_exceptions(number, code):
+    """And handlers are as they were afterwards."""
+    cleaned, before = [], signal.getsignal(number)
+
+    def work():
+        try:
+            signal.raise_signal(number)
+        finally:
+            cleaned.append(True)
+
+    with pytest.raises(SystemExit) as ended:
+        cli.run(work)
+    assert (ended.value.code, cleaned) == (code, [True])
+    assert signal.getsignal(number) == before
+
+
+def test_nohup_goes_on():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert cli.run(lambda: signal.raise_signal(signal.SIGHUP)) == 0
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_other_errors_keep_their_traceback():

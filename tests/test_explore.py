@@ -1,5 +1,6 @@
 """The page without its browser: settings, pictures, films, sessions, addresses. Nothing here needs Gradio."""
 
+import contextlib
 import io
 import os
 import re
@@ -73,7 +74,7 @@ def generated(tmp_path, network, *options):
 )
 def test_a_seed_is_the_picture_of_the_command_line(tmp_path, name, values, options):
     network = str(PICKLES / name)
-    opened = command.open_network(network)
+    opened = command.open_explorer(network)
     picture = opened.picture(opened.settings(66, **values))
     expected = generated(tmp_path, network, "--seeds=66", *options)
     assert np.array_equal(picture.squeeze(), expected)
@@ -83,7 +84,7 @@ def test_a_seed_is_the_picture_of_the_command_line(tmp_path, name, values, optio
 
 def test_latents_that_are_downloaded_make_the_picture_again(tmp_path):
     network = str(PICKLES / "stylegan2-config-f.pkl")
-    opened = command.open_network(network)
+    opened = command.open_explorer(network)
     settings = opened.settings(3, 0.7, noise_mode="const", mix=True, mix_seed=5, strengths=[1.5])
     path = tmp_path / "latents.npz"
     path.write_bytes(session.latents_file(opened, settings))
@@ -248,9 +249,7 @@ def test_walks_that_cannot_be(explorer, change, words):
 
 def test_a_film_is_a_file_of_its_session(explorer, own):
     film = explorer.walk([Settings(1, 1), Settings(2, 1)], 0.5, 12)
-    before = explorer.frames_drawn
     assert [*own.make_film(explorer, film, 12, times=4)] == list(range(1, 13))
-    assert explorer.frames_drawn == before + 12
     number, path = own.film
     frames, about = read_film(path)
     assert frames.shape == (12, 128, 128, 3)
@@ -263,15 +262,14 @@ def test_a_film_is_a_file_of_its_session(explorer, own):
     assert not os.path.exists(own.folder)
 
 
-def test_a_film_that_is_stopped_leaves_nothing(explorer, own):
+def test_a_film_that_is_stopped_leaves_nothing(explorer, own, monkeypatch):
     film = explorer.walk([Settings(1, 1), Settings(2, 1)], 10, 60)
     made = own.make_film(explorer, film, 60)
     next(made)
     own.stop.set()
-    before = explorer.frames_drawn
-    with pytest.raises(drawing.Stopped):
+    with monkeypatch.context() as patch, pytest.raises(drawing.Stopped):
+        patch.setattr(Painter, "draw", None)  # nor is another frame drawn
         next(made)
-    assert explorer.frames_drawn == before
     assert os.listdir(own.folder) == []
     assert own.film is None
     made = own.make_film(explorer, film, 60)
@@ -282,6 +280,23 @@ def test_a_film_that_is_stopped_leaves_nothing(explorer, own):
     with pytest.raises(drawing.Stopped):
         next(own.make_film(explorer, film, 60))
     assert not os.path.exists(own.folder)
+
+
+def test_a_film_waits_for_those_of_others_and_may_be_stopped_there(explorer, own):
+    film = explorer.walk([Settings(1, 1), Settings(2, 1)], 0.5, 12)
+    with contextlib.ExitStack() as others:
+        for _ in range(4):
+            others.enter_context(explorer.films)
+        made = own.make_film(explorer, film, 12)
+        assert [next(made), next(made)] == [0, 0]
+        own.stop.set()
+        with pytest.raises(drawing.Stopped):
+            next(made)
+        made = own.make_film(explorer, film, 12)
+        assert next(made) == 0
+    assert [*made] == list(range(1, 13))
+    assert all(explorer.films.acquire(blocking=False) for _ in range(4)), "no place is lost"
+    explorer.films.release(4)
 
 
 def test_who_looks_goes_before_who_films():
@@ -400,23 +415,33 @@ def test_where_it_listens():
 
 
 @pytest.mark.parametrize(
-    "host, origin, good",
+    "host, origin, local, elsewhere",
     [
-        ("127.0.0.1:7860", None, True),
-        ("localhost:9000", "http://localhost:9000", True),
-        ("[::1]:7860", "http://[::1]:7860", True),
-        ("evil.example:7860", None, False),
-        ("127.0.0.1.evil.example", None, False),
-        ("127.0.0.1:7860", "https://evil.example", False),
-        ("127.0.0.1:7860", "http://127.0.0.1:3000", False),
-        ("127.0.0.1:7860", "null", False),
-        ("[", None, False),
-        ("", None, False),
+        ("127.0.0.1:7860", None, True, True),
+        ("localhost:9000", "http://localhost:9000", True, True),
+        ("[::1]:7860", "http://[::1]:7860", True, True),
+        ("127.0.0.2:7860", "http://127.0.0.2:7860", True, True),
+        ("some.example:7860", None, False, True),
+        ("some.example:7860", "http://some.example:7860", False, True),
+        ("some.example:7860", "https://evil.example", False, False),
+        ("127.0.0.1.evil.example", None, False, True),
+        ("127.0.0.1:7860", "https://evil.example", False, False),
+        ("127.0.0.1:7860", "http://127.0.0.1:3000", False, False),
+        ("127.0.0.1:7860", "null", False, False),
+        ("[", None, False, False),
+        ("", None, False, True),
     ],
 )
-def test_other_websites_get_no_answer(host, origin, good):
+def test_other_websites_get_no_answer(host, origin, local, elsewhere):
+    """A page on a loopback address is asked by that address alone; elsewhere a machine may have any name."""
     headers = {b"host": host.encode(), **({b"origin": origin.encode()} if origin else {})}
-    assert address.is_local(headers) is good
+    assert address.is_ours(headers, local=True) is local
+    assert address.is_ours(headers, local=False) is elsewhere
+
+
+def test_loopback():
+    assert all(map(address.is_loopback, ("127.0.0.1", "127.0.0.2", "127.255.0.1", "::1", "localhost")))
+    assert not any(map(address.is_loopback, ("0.0.0.0", "192.168.0.1", "::", "127.0.0.1.example", "", "example")))
 
 
 def run_command(*arguments):

@@ -41,14 +41,17 @@ def boolean(text):
 def run(function, *args, **kwargs):
     """Calls `function(*args, **kwargs)` for a command's `main`; use as `sys.exit(cli.run(main, arguments))`.
 
-    SIGTERM ends the call like Ctrl-C does, through exceptions, so that temporary files are cleaned up; a function
-    that handles either signal itself only has to install its own handler.
+    SIGTERM, and SIGHUP from a terminal that closes, end the call like Ctrl-C does, through exceptions, so that
+    temporary files are cleaned up; a function that handles a signal itself only has to install its own handler.
 
     Returns:
-        exit code: what the function returned (None counts as 0), 2 after a UserError, 130 after Ctrl-C, 141 when
-        nobody reads the output any more, 143 after SIGTERM.
+        exit code: what the function returned (None counts as 0), 2 after a UserError, 129 after SIGHUP, 130 after
+        Ctrl-C, 141 when nobody reads the output any more, 143 after SIGTERM.
     """
-    previous = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    ending = [signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # or nohup has it ignored, and the function is to go on
+        ending.append(signal.SIGHUP)
+    previous = {number: signal.signal(number, lambda number, _: sys.exit(128 + number)) for number in ending}
     try:
         return function(*args, **kwargs) or 0
     except UserError as error:
@@ -66,7 +69,8 @@ def run(function, *args, **kwargs):
         print("interrupted", file=sys.stderr)
         return 130
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 def terminals():

@@ -14,7 +14,7 @@ _FLAGS = (
     "--disable-component-update --disable-sync"
 )
 
-Served = collections.namedtuple("Served", "address explorer sessions folder")
+Served = collections.namedtuple("Served", "address explorer sessions folder frames")  # frames: one for each of a film
 
 _left = []  # what this process asked of other machines
 
@@ -37,18 +37,26 @@ sys.addaudithook(_watch)  # before Gradio is imported
 def served(tmp_path_factory):
     pytest.importorskip("gradio")
     from tf_stylegan.explore import address, server
-    from tf_stylegan.explore.__main__ import open_network
+    from tf_stylegan.explore.__main__ import open_explorer
     from tf_stylegan.explore.page import Page
     from tf_stylegan.explore.session import Sessions
 
     folder = tmp_path_factory.mktemp("sessions")
     os.environ["GRADIO_TEMP_DIR"] = str(tmp_path_factory.mktemp("gradio"))
-    explorer, sessions = open_network(NETWORK), Sessions(str(folder))
+    explorer, sessions = open_explorer(NETWORK), Sessions(str(folder))
+    drawn, frames = explorer.frames, []
+
+    def counted(film, stop):
+        for frame in drawn(film, stop):
+            frames.append(None)
+            yield frame
+
+    explorer.frames = counted
     listening = address.listen(port=0)
     serving = server.Server(server.make_app(Page(explorer, sessions)), listening)
     thread = threading.Thread(target=serving.run)
     thread.start()
-    yield Served(address.address_of(listening, "127.0.0.1"), explorer, sessions, folder)
+    yield Served(address.address_of(listening, "127.0.0.1"), explorer, sessions, folder, frames)
     serving.should_exit = True
     thread.join(PATIENCE)
     assert not thread.is_alive()

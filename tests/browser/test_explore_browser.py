@@ -1,5 +1,7 @@
 """The page in a real browser, as a person uses it."""
 
+import asyncio
+import concurrent.futures
 import io
 import os
 import re
@@ -189,7 +191,7 @@ def test_two_browsers_do_not_meet(visit, served):
 
 def test_who_leaves_while_a_film_is_made_stops_it(visit, served):
     one, two = visit(), visit()
-    before = served.explorer.frames_drawn
+    before = len(served.frames)
     for each, seeds, seconds in ((one, range(20), "10"), (two, [1, 2], "2")):
         each.tab("Film")
         each.keep(list(seeds))
@@ -197,14 +199,14 @@ def test_who_leaves_while_a_film_is_made_stops_it(visit, served):
         each.page.get_by_role("spinbutton", name="number input for Seconds from one to the next").fill(seconds)
         each.press("Make the film")
         each.page.wait_for_selector("#film progress")
-    wait_for(lambda: served.explorer.frames_drawn > before + 20, "frames")
+    wait_for(lambda: len(served.frames) > before + 20, "frames")
     one.close()
     wait_for(lambda: len(served.sessions) == 1, "the session to end")
     two.page.wait_for_selector("#film video")  # which goes on
-    frames = served.explorer.frames_drawn
+    frames = len(served.frames)
     wait_for(lambda: not [t for t in threading.enumerate() if t.name == "film"], "the encoder to end", 10)
     time.sleep(1)
-    assert served.explorer.frames_drawn == frames
+    assert len(served.frames) == frames
     assert frames - before < 20 * 600, "the film was stopped long before its end"
     assert len(os.listdir(served.folder)) == 1
 
@@ -218,9 +220,43 @@ def test_stop(visit, served):
     one.page.wait_for_selector("#film progress")
     one.press("Stop")
     wait_for(lambda: one.page.locator("#film").inner_text() == "Stopped.", "the words")
-    frames = served.explorer.frames_drawn
+    wait_for(lambda: not [t for t in threading.enumerate() if t.name == "film"], "the encoder to end", 10)
+    frames = len(served.frames)
     time.sleep(0.5)
-    assert served.explorer.frames_drawn == frames
+    assert len(served.frames) == frames
+    one.slide("Seconds from one to the next", "Home")
+    one.press("Make the film")
+    one.page.wait_for_selector("#film video")  # Stop is not for the next one …
+    one.press("Stop")
+    time.sleep(0.5)
+    assert one.page.locator("#film video").count() == 1  # … nor for one that is made
+
+
+def test_who_waits_for_other_films_sees_it_and_may_leave_the_line(visit, served):
+    others, last = [visit() for _ in range(4)], visit()
+    for each in (*others, last):
+        each.tab("Film")
+        each.keep(list(range(20)))
+        each.page.get_by_label("60", exact=True).check()
+        each.slide("Seconds from one to the next", "End")
+        each.press("Make the film")
+        if each is not last:
+            each.page.wait_for_selector("#film progress")
+    words = last.page.locator("#film .subdued")
+    wait_for(lambda: words.inner_text() == "Waiting for the films of others.", "the words")
+    last.press("Stop")
+    wait_for(lambda: words.inner_text() == "Stopped.", "the words")
+    for each in others:
+        each.press("Stop")
+        wait_for(lambda each=each: each.page.locator("#film .subdued").inner_text() == "Stopped.", "the words")
+    wait_for(lambda: not [t for t in threading.enumerate() if t.name == "film"], "the encoders to end", 10)
+    frames = len(served.frames)
+    time.sleep(1)
+    assert words.inner_text() == "Stopped."
+    assert len(served.frames) == frames, "nor is the film of who left made in the end"
+    last.slide("Seconds from one to the next", "Home")
+    last.press("Make the film")
+    last.page.wait_for_selector("#film video")
 
 
 def test_mistakes_are_one_line_on_the_page(visit, capfd):
@@ -359,7 +395,28 @@ def test_the_browser_refuses_what_would_leave(visit, served):
             urllib.request.urlopen(urllib.request.Request(served.address, headers=headers))
 
 
-def test_the_command(browser, tmp_path):
+def test_other_websites_get_no_answer_on_any_address(served):
+    from tf_stylegan.explore.server import Guard
+
+    async def page(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    async def answers(message):
+        statuses.append(message.get("status"))
+
+    for origin, status in ((b"http://here.example", 200), (b"http://evil.example", 403)):
+        statuses, headers = [], [(b"host", b"here.example"), (b"origin", origin)]
+        asked = Guard(page, local=False)({"type": "http", "headers": headers}, None, answers)
+        with concurrent.futures.ThreadPoolExecutor() as pool:  # in this thread Playwright has a loop
+            pool.submit(asyncio.run, asked).result()
+        assert statuses[0] == status
+
+
+@pytest.mark.parametrize(
+    "number, code, words",
+    [(signal.SIGINT, 0, "Stopped.\n"), (signal.SIGTERM, 143, ""), (signal.SIGHUP, 129, "")],
+)
+def test_the_command(browser, tmp_path, number, code, words):
     """From the terminal: it says where, serves, and Ctrl-C ends it though a page is open, leaving nothing."""
     command = [sys.executable, "-m", "tf_stylegan.explore", f"--network={NETWORK}", "--no-browser"]
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
@@ -373,11 +430,11 @@ def test_the_command(browser, tmp_path):
             one = Visit(browser, match[1])
             assert one.picture().shape == (32, 32, 3)
             assert [name for name in os.listdir(tmp_path) if "explore" in name]
-            process.send_signal(signal.SIGINT)
-            assert process.wait(PATIENCE) == 0
-            assert process.stdout.read() == "Stopped.\n"
+            process.send_signal(number)
+            assert process.wait(PATIENCE) == code
+            assert process.stdout.read() == words
             assert process.stderr.read() == ""
             one.close()
         finally:
             process.kill()
-    assert [name for name in os.listdir(tmp_path) if "explore" in name] == []
+    assert os.listdir(tmp_path) == []

@@ -3,11 +3,12 @@
 import functools
 import os
 
-import imageio_ffmpeg
 import numpy as np
 import PIL.Image
 import pytest
-from helpers import GOLDEN
+from command_helpers import CONDITIONAL, CONFIG_F, PROGAN, STYLEGAN1
+from film_helpers import read_film
+from network_helpers import make_growing_g
 
 from tf_stylegan import run_generator
 from tf_stylegan.errors import UserError
@@ -15,17 +16,10 @@ from tf_stylegan.legacy import networks
 from tf_stylegan.pictures import directions, edits
 from tf_stylegan.pictures.painter import Painter
 
-PICKLES = GOLDEN / "pickles"
-CONFIG_F = str(PICKLES / "stylegan2-config-f.pkl")
-CONDITIONAL = str(PICKLES / "stylegan2-ada-cond.pkl")
-STYLEGAN1 = str(PICKLES / "stylegan1.pkl")
-PROGAN = str(PICKLES / "progan.pkl")
-
 
 @pytest.fixture(scope="module", autouse=True)
-def networks_are_opened_and_traced_once():
-    """Both are tested elsewhere, and take longer than all the rest."""
-    load = functools.lru_cache(networks.load_generator)
+def graphs_are_traced_once():
+    """That is tested elsewhere, and takes longer than all the rest."""
     first = functools.lru_cache(Painter)
 
     def painter(Gs, *options):
@@ -33,7 +27,6 @@ def networks_are_opened_and_traced_once():
         return first(Gs).variant(**dict(zip(names, options)))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(networks, "load_generator", load)
         patch.setattr("tf_stylegan.pictures.painter.Painter", painter)
         yield
 
@@ -66,16 +59,8 @@ def generated(*arguments):
     return {name[:-4]: read_picture(os.path.join("plain", name)) for name in sorted(os.listdir("plain"))}
 
 
-def read_film(path):
-    """(size, frames per second, codec, frames) of a film, frames as brightness `[F, H, W]`: colours are kept less."""
-    reader = imageio_ffmpeg.read_frames(path)
-    meta = next(reader)
-    width, height = meta["source_size"]
-    frames = np.stack([np.frombuffer(frame, np.uint8).reshape(height, width, 3) for frame in reader])
-    return (width, height), meta["fps"], meta["codec"].strip(","), brightness(frames)
-
-
 def brightness(pictures):
+    """`[F, H, W]`: films keep less of colours."""
     return pictures @ [0.2126, 0.7152, 0.0722]
 
 
@@ -201,9 +186,9 @@ def test_a_film(ending, codec, capsys):
     assert command(*arguments, f"--film=smile.{ending}") == 0
     assert os.listdir() == [f"smile.{ending}"]
     assert capsys.readouterr().out.splitlines() == [f"smile.{ending}"]
-    size, fps, found, frames = read_film(f"smile.{ending}")
-    assert (size, fps, len(frames)) == ((64, 32), 10, 24)
-    assert found == codec
+    frames, about = read_film(f"smile.{ending}")
+    assert (frames.shape, about["fps"], about["codec"].strip(",")) == ((24, 32, 64, 3), 10, codec)
+    frames = brightness(frames)
     plain = generated(f"--network={CONFIG_F}", "--seeds=1,2")
     both = brightness(np.concatenate([plain["seed0001"], plain["seed0002"]], axis=1))
     assert np.abs(frames[0] - both).mean() < 8
@@ -216,8 +201,44 @@ def test_film_and_strip_at_once_with_names_of_their_own():
     arguments = ["edit", f"--network={CONFIG_F}", "--seeds=1", "--direction=0-3", "--fps=5", "--duration-sec=1"]
     assert command(*arguments, "--film", "--strip", "--out", "--outdir=o", "--grid-w=4") == 0
     assert sorted(os.listdir("o")) == ["edit.mp4", "edit.npz", "edit.png"]
-    assert read_film("o/edit.mp4")[0] == (128, 32)
+    assert read_film("o/edit.mp4")[0].shape == (5, 32, 128, 3)
     assert read_picture("o/edit.png").shape == (4 * 32, 7 * 32, 3)
+
+
+@pytest.mark.parametrize("name", ["frames", "frames/"])
+def test_a_film_as_a_folder_of_frames(name, capsys):
+    arguments = ["edit", f"--network={CONFIG_F}", "--seeds=1", "--direction=0", "--fps=4", "--duration-sec=1"]
+    assert command(*arguments, f"--film={name}") == 0
+    assert capsys.readouterr().out == "frames\n"
+    frames, _ = read_film("frames")
+    assert len(frames) == 4
+    np.testing.assert_array_equal(frames[0], generated(f"--network={CONFIG_F}", "--seeds=1")["seed0001"])
+    assert command(*arguments, f"--film={name}") == 2
+    expected = "error: frames is there already; remove it, or choose another --film\n"
+    assert capsys.readouterr().err == expected
+
+
+def test_directions_of_another_network_are_a_note(capsys):
+    assert command("find-directions", f"--network={CONFIG_F}", "--count=2", "--out=d.npz") == 0
+    arguments = ["--seeds=1", "--direction=0", "--directions=d.npz", "--out=a.npz"]
+    for network, note in [
+        (CONFIG_F, ""),
+        (STYLEGAN1, "Note: d.npz is of another network: generator 'Generator', here 'GeneratorStyleGAN1', synthesis"),
+    ]:
+        capsys.readouterr()
+        assert command("edit", f"--network={network}", *arguments) == 0
+        printed = capsys.readouterr().err
+        assert printed.startswith(note) and len(printed.splitlines()) == bool(note)
+
+
+@pytest.mark.parametrize("options", [["edit", "--seeds=1", "--direction=0"], ["find-directions"]])
+def test_layers_of_a_network_that_is_still_growing(options, monkeypatch, capsys):
+    G = make_growing_g("config-d")
+    G.lod.assign(1.0)
+    monkeypatch.setattr(networks, "load_generator", lambda path, precision=None: G)
+    assert command(*options, f"--network={CONFIG_F}", "--layers=4-5") == 2
+    expected = "error: --layers=4-5: style 5 is past the last; this network has 0-3 (coarse 0-3)\n"
+    assert capsys.readouterr().err == expected
 
 
 # average, interpolate ------------------------------------------------------------------------------------------------
@@ -239,6 +260,29 @@ def test_average(network, options, capsys):
     with np.load("mean.npz") as first, np.load(os.path.join("again", "average.npz")) as second:
         assert sorted(first.files) == ["dlatents", "w"]
         np.testing.assert_array_equal(first["w"], second["dlatents"])
+
+
+@pytest.mark.parametrize("arguments", [["average", "--seeds=1"], ["interpolate", "--seeds=1,2"]])
+def test_the_picture_beside_takes_nobodys_place(arguments, monkeypatch, capsys):
+    with open("mine.jpg", "wb") as file:
+        file.write(b"holiday")
+    monkeypatch.setattr("tf_stylegan.cli.load_tensorflow", None)  # it shows before
+    arguments = [*arguments, f"--network={CONFIG_F}", "--out=mine.npz", "--format=jpg"]
+    assert command(*arguments) == 2
+    expected = "mine.jpg is there already; remove it, or choose another --out, beside which it would go"
+    assert capsys.readouterr().err == f"error: {expected}\n"
+    with open("mine.jpg", "rb") as file:
+        assert file.read() == b"holiday"
+    assert os.listdir() == ["mine.jpg"]
+
+
+@pytest.mark.parametrize("arguments", [["average", "--seeds=1"], ["interpolate", "--seeds=1,2"]])
+def test_there_is_a_place_for_both_results_or_for_none(arguments, capsys):
+    name = "average" if arguments[0] == "average" else "interpolation"
+    os.makedirs(f"o/{name}.png")
+    assert command(*arguments, f"--network={CONFIG_F}", "--outdir=o") == 2
+    assert capsys.readouterr().err == f"error: could not write o/{name}.png: it is a folder\n"
+    assert os.listdir("o") == [f"{name}.png"]
 
 
 def test_interpolate_two():
@@ -304,6 +348,8 @@ FIND = ["find-directions", f"--network={CONFIG_F}", "--outdir=o"]
         ([*EDIT, "--steps=1001"], "--steps=1001 must be from 2"),
         ([*EDIT, "--strength=3", "--film"], "--strength=3: a film needs two ends, such as -3..3"),
         ([*EDIT, "--film=a.avi"], "--film=a.avi must end in .mp4, .webm or .gif"),
+        ([*EDIT, "--film=no/frames"], "could not write no/frames: there is no folder no"),
+        ([*EDIT, "--seeds=1-3", "--film", "--grid-w=1", "--grid-h=2"], "has room for 2 pictures, got 3"),
         ([*EDIT, "--film", "--fps=0"], "--fps=0"),
         ([*EDIT, "--film", "--duration-sec=0"], "--duration-sec=0"),
         ([*EDIT, "--film", "--bitrate=-3"], "--bitrate=-3"),
@@ -315,6 +361,8 @@ FIND = ["find-directions", f"--network={CONFIG_F}", "--outdir=o"]
         ([*EDIT, "--dlatents=narrow.npz"], "narrow.npz: "),
         ([*EDIT[:2], "--direction=0"], "edit needs pictures: give --seeds=LIST, --dlatents=FILE, or both"),
         ([*EDIT[:2], "--direction=0", "--dlatents=w.npz", "--trunc=0.5"], "--truncation-psi is for seeds"),
+        ([*EDIT[:2], "--direction=0", "--dlatents=w.npz", "--truncation-cutoff=2"], "--truncation-cutoff is for"),
+        (["average", f"--network={CONFIG_F}", "--dlatents=w.npz", "--class=0"], "--class is for seeds: latents from"),
         (["edit", f"--network={PROGAN}", "--seeds=1", "--direction=0"], "a ProGAN has none"),
         (["average", f"--network={CONFIG_F}"], "average needs pictures: give --seeds=LIST"),
         (["average", f"--network={CONFIG_F}", "--seeds=1-"], "--seeds=1-: '1-' is neither a number nor a range"),
@@ -338,8 +386,9 @@ def test_mistakes_are_one_line_and_leave_nothing(arguments, message, capsys):
     assert len(printed.err.splitlines()) == 1
     assert printed.err.startswith("error: ")
     assert message in printed.err
-    assert sorted(os.listdir()) in (["narrow.npz", "w.npz"], ["narrow.npz", "results", "w.npz"])
-    assert not os.path.isdir("results") or os.listdir("results") == []
+    left = {os.path.join(folder, file) for folder, _, files in os.walk(".") for file in files}
+    assert left == {"./narrow.npz", "./w.npz"}
+    assert set(os.listdir()) <= {"narrow.npz", "w.npz", "results"}
 
 
 @pytest.mark.parametrize(

@@ -1,54 +1,18 @@
-"""Every command of run_generator on small networks: the files it leaves, what is in them, mistakes, signals."""
+"""Every command of run_generator on small networks: the files it leaves, and what is in them."""
 
-import functools
 import itertools
 import os
-import signal
-import subprocess
-import sys
-import time
 
 import numpy as np
 import PIL.Image
 import pytest
+from command_helpers import CONDITIONAL, CONFIG_F, FILMS, PICKLES, PROGAN, read_picture, run
 from film_helpers import assert_loops, read_film
-from helpers import GOLDEN, golden
-from network_helpers import make_g
+from helpers import golden
 
 import tf_stylegan
-from tf_stylegan import images, interpolation_videos, run_generator
-from tf_stylegan.legacy import networks
-from tf_stylegan.pictures.painter import seed_inputs
-
-PICKLES = GOLDEN / "pickles"
-CONFIG_F = str(PICKLES / "stylegan2-config-f.pkl")
-PROGAN = str(PICKLES / "progan.pkl")
-CONDITIONAL = str(PICKLES / "stylegan2-ada-cond.pkl")
-FILMS = {
-    "lerp-video": ["--seeds=1,2"],
-    "style-mixing-video": ["--row-seed=1", "--col-seeds=2"],
-    "sightseeding": ["--seeds=1,2"],
-    "circular-video": ["--seed=1"],
-    "truncation-video": ["--seeds=1"],
-    "noise-video": ["--seeds=1"],
-}
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _each_network_is_opened_once():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(networks, "load_generator", functools.cache(networks.load_generator))
-        yield
-
-
-def run(command, *arguments, network=CONFIG_F):
-    """Runs a command in this process; returns its exit code."""
-    return run_generator.main(run_generator.parse_args(["run_generator", command, f"--network={network}", *arguments]))
-
-
-def read_picture(path):
-    with PIL.Image.open(path) as image:
-        return np.asarray(image.convert("RGB"))
+from tf_stylegan import images, interpolation_videos
+from tf_stylegan.pictures.painter import Painter, seed_inputs
 
 
 def seed_pictures(folder, seeds, *arguments, network=CONFIG_F):
@@ -121,6 +85,42 @@ def test_pictures_of_latents_from_a_file(tmp_path):
     assert (tmp_path / "mixed" / "one-7.png").exists()
 
 
+def test_files_of_one_name_are_different_pictures(tmp_path):
+    """Results are called after their sources: what is called alike is told apart, and seeds keep their numbers."""
+    rnd, paths = np.random.RandomState(0), {}
+    for name in ("pa/w.npz", "pb/w.npz", "5.npz"):
+        paths[name] = tmp_path / name
+        paths[name].parent.mkdir(exist_ok=True)
+        np.savez(paths[name], dlatents=rnd.randn(2 if name == "pb/w.npz" else 1, 8, 48).astype(np.float32))
+    columns = ",".join(map(str, ["5", *paths.values(), paths["pa/w.npz"]]))
+    sources = [f"--row-seeds={paths['5.npz']}", f"--col-seeds={columns}", "--col-styles=0-7"]
+    assert run("style-mixing-example", *sources, f"--outdir={tmp_path / 'out'}") == 0
+    own = f"{tmp_path.name}_5"
+    columns = ["5", "w", "pb_w.0", "pb_w.1", own]
+    names = [*(f"{name}-{name}" for name in columns), *(f"{own}-{name}" for name in columns), "grid"]
+    assert sorted(os.listdir(tmp_path / "out")) == sorted({f"{name}.png" for name in names})
+    pictures = {read_picture(tmp_path / "out" / f"{own}-{name}.png").tobytes() for name in columns}
+    assert len(pictures) == len(columns)
+
+
+def test_noise_of_seeds_is_drawn_once_a_line(tmp_path, monkeypatch):
+    drawn, latents_of = [], Painter.latents_of
+    monkeypatch.setattr(Painter, "latents_of", lambda self, seed: drawn.append(seed) or latents_of(self, seed))
+    arguments = ["--row-seeds=1,2", "--col-seeds=3-6", "--noise-mode=seed", f"--outdir={tmp_path}"]
+    assert run("style-mixing-example", *arguments) == 0
+    assert drawn == [3, 4, 5, 6, 1, 2]
+
+
+def test_latents_of_files_need_no_graph_for_the_noise_of_seeds(tmp_path, monkeypatch):
+    np.save(tmp_path / "w.npy", np.zeros([8, 48]))
+    modes, graph = [], Painter._graph
+    monkeypatch.setattr(
+        Painter, "_graph", lambda self, batch, shapes: modes.append(shapes) or graph(self, batch, shapes)
+    )
+    assert run("generate-images", f"--dlatents={tmp_path / 'w.npy'}", f"--outdir={tmp_path}") == 0
+    assert modes and not any(modes)
+
+
 @pytest.mark.parametrize("form, name", [("jpg", "JPEG"), ("webp", "WEBP"), ("png", "PNG")])
 def test_formats_of_pictures(tmp_path, form, name):
     assert run("generate-images", "--seeds=1,2", "--create-grid", f"--format={form}", f"--outdir={tmp_path}") == 0
@@ -178,12 +178,13 @@ def test_lerp_video(tmp_path, form, codec, capsys):
         ("circular-video", ["--seed=1"], "3x2-circular", (12, 64, 96)),
         ("truncation-video", ["--seeds=1-3", "--psi=-1..1"], "2x2-truncation", (12, 64, 64)),
         ("noise-video", ["--seeds=1", "--grid-w=2"], "2x1-noise", (12, 32, 64)),
+        ("sightseeding", ["--seeds=1,2,3"], "1-2-3-sightseeding", (36, 32, 32)),
     ],
 )
 @pytest.mark.parametrize("options", [["--noise-mode=seed", "--format=png"], []], ids=["frames", "mp4"])
 def test_films(tmp_path, command, arguments, name, shape, options):
-    arguments = [*arguments, *options, "--duration-sec=1.2", "--fps=10", f"--outdir={tmp_path}"]
-    assert run(command, *arguments) == 0
+    length = "--seed-sec=1.2" if command == "sightseeding" else "--duration-sec=1.2"
+    assert run(command, *arguments, *options, length, "--fps=10", f"--outdir={tmp_path}") == 0
     (file,) = os.listdir(tmp_path)
     frames, about = read_film(tmp_path / file)
     assert frames.shape == (*shape, 3)
@@ -274,207 +275,3 @@ def test_a_numbered_folder(tmp_path):
     for number in range(2):
         assert run("noise-video", *arguments) == 0
         assert os.listdir(tmp_path / f"{number:05d}-noise-video") == ["1x1-noise.mp4"]
-
-
-# Mistakes ------------------------------------------------------------------------------------------------------------
-
-
-def latents_of_another_network(folder):
-    np.save(folder / "w.npy", np.zeros([18, 512]))
-
-
-def taken(folder):
-    (folder / "out").write_bytes(b"")
-
-
-def frames_are_there(folder):
-    (folder / "out" / "1x1-noise").mkdir(parents=True)
-
-
-def nothing(folder):
-    pass
-
-
-SHORT = ["--duration-sec=0.2"]
-
-
-@pytest.mark.parametrize(
-    "make, command, arguments, message",
-    [
-        (nothing, "lerp-video", ["--seeds=1,x"], "--seeds=1,x: 'x' is neither a number nor a range such as 66-70"),
-        (nothing, "lerp-video", ["--seeds=1", "--duration-sec=0"], "--duration-sec=0 must be above 0"),
-        (nothing, "lerp-video", ["--seeds=1", "--fps=0"], "--fps=0 must be above 0"),
-        (nothing, "lerp-video", ["--seeds=1", "--bitrate=-16M"], "--bitrate=-16M must be a number of bits per second"),
-        (nothing, "lerp-video", ["--seeds=1", "--slowdown=3"], "--slowdown=3 must be a power of two"),
-        (nothing, "lerp-video", ["--seeds=1", "--slowdown=0"], "--slowdown=0 must be a power of two"),
-        (nothing, "lerp-video", ["--seeds=1-3", "--grid-w=1", "--grid-h=2"], "has room for 2 seeds, got 3"),
-        (nothing, "lerp-video", ["--seeds=1", "--grid-w=0"], "--grid-w=0 must be from 1 to 1000"),
-        (nothing, "lerp-video", ["--seeds=1", "--grid-w=600", *SHORT], "a frame of 19200 x 32 pixels is too large"),
-        (nothing, "lerp-video", ["--seeds=1", "--smoothing-sec=-1"], "--smoothing-sec=-1 must be 0 or more"),
-        (nothing, "lerp-video", ["--seeds=1", "--duration-sec=1e9"], "GiB of memory"),
-        (nothing, "lerp-video", ["--seeds=1", "--format=gif", "--fps=60"], "at most 50 with --format=gif"),
-        (nothing, "lerp-video", ["--seeds=1", "--network=nowhere.pkl"], "could not read nowhere.pkl"),
-        (nothing, "lerp-video", ["--seeds=1", "--class=1"], "--class=1 is out of range: this network has no classes"),
-        (
-            nothing,
-            "lerp-video",
-            ["--seeds=1", "--truncation-cutoff=-1"],
-            "truncation_cutoff must be a number of styles",
-        ),
-        (taken, "lerp-video", ["--seeds=1", *SHORT], "out is a file, not a folder; choose another"),
-        (nothing, "lerp-video", ["--seeds=1", "--bitrate=1"], "--bitrate=1 is too low"),
-        (nothing, "lerp-video", ["--seeds=4294967295", "--grid-w=2"], "counts on from seed 4294967295 past the last"),
-        (nothing, "style-mixing-video", ["--row-seed=x", "--col-seeds=1"], "--row-seed=x: 'x' is neither a number"),
-        (nothing, "style-mixing-video", ["--row-seed=1", "--col-seeds=1", "--col-styles=0-8"], "this network has 0-7"),
-        (
-            nothing,
-            "style-mixing-example",
-            ["--row-seeds=1", "--col-seeds=2", "--col-styles=8"],
-            "style 8 is past the last",
-        ),
-        (
-            nothing,
-            "style-mixing-example",
-            ["--row-seeds=1", "--col-seeds=2", "--col-styles=fine"],
-            "has no fine styles",
-        ),
-        (
-            nothing,
-            "style-mixing-example",
-            ["--row-seeds=1", "--col-seeds=no.npz"],
-            "could not read no.npz: No such file",
-        ),
-        (nothing, "sightseeding", ["--seeds=1"], "sightseeding needs two or more different seeds"),
-        (nothing, "sightseeding", ["--seeds=1,2", "--seed-sec=0"], "--seed-sec=0 must be above 0"),
-        (
-            nothing,
-            "sightseeding",
-            ["--seeds=1,w.npz", "--interp-in-z"],
-            "--interp-in-z goes from seed to seed, but w.npz",
-        ),
-        (latents_of_another_network, "sightseeding", ["--seeds=1,{folder}/w.npy"], "got [18, 512]"),
-        (latents_of_another_network, "generate-images", ["--dlatents={folder}/w.npy"], "must be [8, 48] or [1, 48]"),
-        (nothing, "generate-images", ["--dlatents=w.npy", "--trunc=0.7"], "--truncation-psi is for seeds"),
-        (nothing, "generate-images", ["--seeds=0-999999", "--grid"], "1000 x 1000 pictures"),
-        (nothing, "generate-images", ["--seeds=0-999999", "--grid", "--format=webp"], "32000 x 32000 pixels"),
-        (nothing, "circular-video", ["--seed=1,2"], "--seed=1,2 must be one number"),
-        (nothing, "circular-video", ["--seed=1", "--radius=0"], "--radius=0 is no circle"),
-        (nothing, "circular-video", ["--seed=1", "--radius=1e39"], "--radius=1e+39 is too large; it can be up to"),
-        (
-            nothing,
-            "truncation-video",
-            ["--seeds=1", "--psi=0.5"],
-            "--psi=0.5 must be two numbers with two dots between",
-        ),
-        (nothing, "truncation-video", ["--seeds=1", "--psi=0..nan"], "--psi=0..nan must be two numbers"),
-        (nothing, "truncation-video", ["--seeds=1", "--truncation-psi=1"], "leave --truncation-psi out"),
-        (nothing, "noise-video", ["--seeds=1", "--turns=0"], "--turns=0 must be from 1 to 16"),
-        (nothing, "noise-video", ["--seeds=1", "--noise-mode=none"], "--noise-mode=seed or const, not none"),
-        (frames_are_there, "noise-video", ["--seeds=1", "--format=png", *SHORT], "is there already; remove it"),
-    ],
-)
-def test_mistakes_are_one_line_and_leave_nothing(tmp_path, capsys, monkeypatch, make, command, arguments, message):
-    monkeypatch.setattr("tf_stylegan.pictures.painter.Painter._in_batches", None)  # nothing is drawn before
-    if "1000 x 1000" in message:
-        monkeypatch.setattr("os.sysconf", lambda name: 2**15)  # a machine of one GiB
-    make(tmp_path)
-    before = sorted(path for path, _, _ in os.walk(tmp_path))
-    arguments = [argument.format(folder=tmp_path) for argument in arguments]
-    network = [] if any(argument.startswith("--network") for argument in arguments) else [f"--network={CONFIG_F}"]
-    option = "--outdir" if make in (taken, frames_are_there) else "--result-dir"
-    place = f"{option}={tmp_path / ('out' if option == '--outdir' else 'results')}"
-    args = run_generator.parse_args(["run_generator", command, *network, *arguments, place])
-    assert run_generator.main(args) == 2
-    printed = capsys.readouterr()
-    assert printed.out == ""
-    errors = printed.err.splitlines()
-    assert len(errors) == 1 and errors[0].startswith("error: "), printed.err
-    assert message in errors[0]
-    assert sorted(path for path, _, _ in os.walk(tmp_path)) in (before, [*before, str(tmp_path / "results")])
-
-
-@pytest.mark.parametrize("option", ["--outdir", "--result-dir"])
-def test_folders_that_are_none(tmp_path, monkeypatch, capsys, option):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "README.md").write_bytes(b"")
-    problems = {"": f"{option}= is empty; name a folder", "README.md": f"{option}=README.md is a file, not a folder"}
-    for value, problem in problems.items():
-        assert run("generate-images", "--seeds=1", f"{option}={value}") == 2
-        assert problem in capsys.readouterr().err
-    assert os.listdir() == ["README.md"]
-
-
-def test_truncation_of_a_progan_is_a_note(tmp_path, capsys):
-    for options, noted in (([], 0), (["--truncation-psi=0.5"], 1), (["--truncation-cutoff=2"], 1)):
-        arguments = ["--seed=1", "--duration-sec=0.1", *options, f"--outdir={tmp_path}"]
-        assert run("circular-video", *arguments, network=PROGAN) == 0
-        printed = capsys.readouterr()
-        assert printed.err.count("Note: a ProGAN has no truncation") == noted
-        assert len(printed.out.splitlines()) == 1
-
-
-def test_a_missing_encoder_shows_before_tensorflow_is_loaded(tmp_path, monkeypatch, capsys):
-    ffmpeg = tmp_path / "ffmpeg"
-    ffmpeg.write_text("#!/bin/sh\n")
-    ffmpeg.chmod(0o755)
-    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(ffmpeg))
-    monkeypatch.setattr("tf_stylegan.cli.load_tensorflow", None)
-    for command, arguments in FILMS.items():
-        assert run(command, *arguments) == 2
-        (error,) = capsys.readouterr().err.splitlines()
-        assert "has no encoder libx264, which --format=mp4 needs" in error
-
-
-def test_choices_and_missing_options(capsys):
-    for arguments in (
-        ["lerp-video"],
-        ["lerp-video", "--seeds=1"],
-        ["generate-images", f"--network={CONFIG_F}", "--seeds=1", "--dlatents=w.npy"],
-        ["sightseeding", f"--network={CONFIG_F}", "--seeds=1", "--ease=jump"],
-        ["lerp-video", f"--network={CONFIG_F}", "--seeds=1", "--fps=inf"],
-        ["no-video"],
-        [],
-    ):
-        with pytest.raises(SystemExit) as caught:
-            run_generator.parse_args(["run_generator", *arguments])
-        assert caught.value.code == 2
-        assert "error: " in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("error, code", [(KeyboardInterrupt, 130), (SystemExit(143), 143)])
-def test_an_interrupted_film_leaves_nothing(tmp_path, monkeypatch, error, code):
-    """Also not the folder that was made for it; but a folder that was there, with what is in it."""
-    from tf_stylegan.pictures.painter import Painter
-
-    drawn, draw = [], Painter._in_batches
-
-    def interrupted(self, *arguments):
-        drawn.append(len(drawn))
-        if len(drawn) > 3:
-            raise error
-        return draw(self, *arguments)
-
-    monkeypatch.setattr(Painter, "_in_batches", interrupted)
-    for place, left in ((f"--result-dir={tmp_path / 'results'}", []), (f"--outdir={tmp_path}", ["results"])):
-        drawn.clear()
-        try:
-            assert run("lerp-video", "--seeds=1", "--duration-sec=4", place) == code
-        except SystemExit as ended:
-            assert ended.code == code
-        assert len(drawn) == 4
-        assert os.listdir(tmp_path / "results") == []
-        assert os.listdir(tmp_path) == ["results"] or left == []
-
-
-def test_a_signal_to_the_program(tmp_path):
-    tf_stylegan.save_networks(tmp_path / "g.pkl", [make_g()])
-    program = [sys.executable, "-m", "tf_stylegan.run_generator", "lerp-video", f"--network={tmp_path / 'g.pkl'}"]
-    command = [*program, "--seeds=1", "--duration-sec=3000", f"--outdir={tmp_path / 'out'}"]
-    with subprocess.Popen(command, cwd=GOLDEN.parent.parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        while not (tmp_path / "out").exists() or not os.listdir(tmp_path / "out"):
-            assert process.poll() is None
-            time.sleep(0.05)
-        process.send_signal(signal.SIGTERM)
-        assert process.wait() == 143
-        assert process.stdout.read() == b""
-    assert not (tmp_path / "out").exists()

@@ -21,7 +21,7 @@ from tf_stylegan.networks.stylegan1 import (
     SynthesisStyleGAN1,
 )
 from tf_stylegan.networks.synthesis_stylegan_revised import SynthesisStyleGANRevised
-from tf_stylegan.pictures.painter import seed_images
+from tf_stylegan.pictures.painter import Painter
 
 # file -> classes of G and D, their functions, those of G's parts
 pytestmark = pytest.mark.usefixtures("impl")  # TensorFlow's own operations, and the compiled ones
@@ -73,7 +73,7 @@ def test_images_and_scores(name):
     images = Gs(latents, truncation_psi=0.7, noise_mode="const")
     assert_close(nhwc_to_nchw(images), data["stored_noise_psi07"], 1e-4)
     for variant, psi in (("psi05", 0.5), ("psi1", 1.0), ("default", None)):
-        drawn = dict(seed_images(Gs, list(data["seeds"]), psi))
+        drawn = dict(Painter(Gs, psi).seed_pictures(list(data["seeds"])))
         assert list(drawn) == list(data["seeds"])
         difference = np.stack(list(drawn.values())).astype(int) - data[f"images_{variant}"]
         assert np.abs(difference).max() <= 1

@@ -17,7 +17,7 @@ from tf_stylegan.legacy.names import get_variables
 from tf_stylegan.legacy.networks import network_from_record, record_from_network
 from tf_stylegan.networks.generator import Generator
 from tf_stylegan.networks.registry import build_network
-from tf_stylegan.pictures.painter import seed_images
+from tf_stylegan.pictures.painter import Painter
 
 # file -> labels, architectures of G and D, layers of the mapping network
 pytestmark = pytest.mark.usefixtures("impl")  # TensorFlow's own operations, and the compiled ones
@@ -90,7 +90,7 @@ def test_style_mixes(file):
 @pytest.mark.parametrize("variant, psi", [("psi05", 0.5), ("psi1", 1.0), ("default", None)])
 def test_images_of_seeds(file, variant, psi):
     _, (_, _, Gs), data = file
-    drawn = dict(seed_images(Gs, list(data["seeds"]), psi, class_index=1 if Gs.label_size else None))
+    drawn = dict(Painter(Gs, psi, class_index=1 if Gs.label_size else None).seed_pictures(list(data["seeds"])))
     assert list(drawn) == list(data["seeds"])
     difference = np.stack(list(drawn.values())).astype(int) - data[f"images_{variant}"]
     assert np.abs(difference).max() <= 1

@@ -105,7 +105,7 @@ def test_the_grid_of_a_film(painter, found):
         ([0, 1, 2], (None, 1), (96, 16)),
     ]:
         assert edits.Edits(painter, sources, found, indices).film(4, -1, 1, *asked).size == size
-    with pytest.raises(UserError, match="--grid-w=2 --grid-h=1 has room for 2 seeds, got 6"):
+    with pytest.raises(UserError, match="--grid-w=2 --grid-h=1 has room for 2 pictures, got 6"):
         edits.Edits(painter, sources, found, [0, 1, 2]).film(4, -1, 1, 2, 1)
 
 
@@ -120,6 +120,13 @@ def test_the_average_of_many(painter, tmp_path):
     assert count == 302
     assert_close(mean[0], (w.sum(axis=0) + 4) / 302, 1e-5, "latents from files are taken as they are")
     assert_close(edits.average(painter, [1, 2, 2])[0][0], (w[1] + 2 * w[2]) / 3, 1e-5)
+
+
+def test_the_average_of_very_many_shows_how_far_it_is(painter, monkeypatch):
+    bars = []
+    monkeypatch.setattr(edits, "tqdm", lambda parts, words, **options: bars.append((len(parts), options)) or parts)
+    edits.average(painter, list(range(600)))
+    assert bars == [(3, {"disable": None, "leave": False})]
 
 
 def test_the_cutoff_holds_for_averages_too(painter):

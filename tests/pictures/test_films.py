@@ -1,6 +1,7 @@
 """Films as frames: they begin with the seeds' pictures, pass keyframes, close, and are drawn a few at a time."""
 
 import itertools
+import os
 
 import numpy as np
 import pytest
@@ -8,8 +9,8 @@ from film_helpers import assert_loops
 from network_helpers import make_g, make_growing_g
 
 from tf_stylegan.errors import UserError
-from tf_stylegan.pictures import films, walks
-from tf_stylegan.pictures.painter import Painter, seed_images
+from tf_stylegan.pictures import edits, films, walks
+from tf_stylegan.pictures.painter import Painter
 from tf_stylegan.pictures.sources import Source, sources_of
 
 MODES = ["seed", "const", "none"]
@@ -169,6 +170,24 @@ def test_latents_of_files_are_drawn_as_they_are(painters, G, mode):
     assert_same(cell(frame, 2, 0), frames[5])
 
 
+@pytest.mark.parametrize("interpolation", walks.INTERPOLATIONS)
+def test_the_way_past_a_file_is_that_of_interpolate(painters, G, interpolation, monkeypatch):
+    """Through w as it is drawn: from a seed near the average to a file's latents in even steps."""
+    painter, drawn = painters("seed", truncation_psi=0.0), []
+    w = np.random.RandomState(0).randn(G.num_layers, 8).astype(np.float32)
+    points = [*sources_of(painter, [4]), Source("mine", None, w, 1.0)]
+    path = edits.Path(painter, points, 6, interpolation)
+    draw = Painter.draw
+    monkeypatch.setattr(Painter, "draw", lambda self, w, noise: drawn.append(w) or draw(self, w, noise))
+    frames = frames_of(films.sightseeding_film(painter, points, 5, interpolation, loop=False))
+    np.testing.assert_array_equal(np.concatenate(drawn)[:6], path.dlatents())
+    for frame, expected in zip(frames, path.pictures()):
+        assert_same(frame, expected)
+    if interpolation == "linear":
+        steps = np.linalg.norm(np.diff(path.dlatents(), axis=0), axis=(1, 2))
+        np.testing.assert_allclose(steps, steps.mean(), rtol=1e-4)
+
+
 def test_easing_stands_still_at_keyframes(painters):
     points = sources_of(painters(), [4, 9])
     steady, eased = (frames_of(films.sightseeding_film(painters(), points, 16, ease=e)) for e in ("linear", "smoother"))
@@ -305,9 +324,9 @@ def test_grids(seeds, columns, rows, expected):
 
 
 def test_grids_that_do_not_fit():
-    with pytest.raises(UserError, match="--grid-w=2 --grid-h=1 has room for 2 seeds, got 3"):
+    with pytest.raises(UserError, match="--grid-w=2 --grid-h=1 has room for 2 pictures, got 3"):
         films.grid_of([1, 2, 3], 2, 1)
-    with pytest.raises(UserError, match="has room for 1 seed, got 3"):
+    with pytest.raises(UserError, match="has room for 1 picture, got 3"):
         films.grid_of([1, 2, 3], 1, 1)
     for columns in (0, -1, 1001):
         with pytest.raises(UserError, match=f"--grid-w={columns} must be from 1 to 1000"):
@@ -317,11 +336,6 @@ def test_grids_that_do_not_fit():
 def test_walks_that_fit_into_no_memory(painters):
     with pytest.raises(UserError, match=r"a walk of 100000000 frames x 4 cells would need .* GiB of memory"):
         films.lerp_film(painters(), [1, 2, 3, 4], 10**8, 90)
-
-
-def test_seed_images_is_the_same_thing(painters, G):
-    ((_, expected),) = seed_images(G, [3], 0.7)
-    assert_same(seed_picture(painters("seed"), 3), expected)
 
 
 def test_noise_that_fits_into_no_memory(painters, monkeypatch):
@@ -335,6 +349,16 @@ def test_noise_that_fits_into_no_memory(painters, monkeypatch):
             make(painters("seed"))
     with pytest.raises(UserError, match="latents of 20 seeds would need"):
         sources_of(painters("seed"), list(range(20)))
+
+
+def test_names_of_files_that_are_called_alike(painters, tmp_path):
+    paths = [str(tmp_path / place / "x" / "w.npy") for place in "abc"] + [str(tmp_path / "7.npy")]
+    for number, path in enumerate(paths):
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        np.save(path, np.full([6, 8], number))
+    sources = sources_of(painters(), [paths[3], *paths[:3], paths[0], 7])
+    assert [source.name for source in sources] == [f"{tmp_path.name}_7", "w", "x_w", "w_2", "w", "7"]
+    assert [source.dlatents[0, 0] for source in sources[:5]] == [3, 0, 1, 2, 0]
 
 
 def test_many_seeds_are_mapped_together_and_stay_in_order(painters):

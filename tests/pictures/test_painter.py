@@ -16,7 +16,7 @@ from network_helpers import GROWING, make_d, make_g, make_growing_g
 import tf_stylegan
 from tf_stylegan import images, run_generator
 from tf_stylegan.errors import UserError
-from tf_stylegan.pictures.painter import Painter, class_labels, seed_images, seed_inputs
+from tf_stylegan.pictures.painter import Painter, class_labels, seed_inputs
 
 CONFIG_F = str(GOLDEN / "pickles" / "stylegan2-config-f.pkl")
 CONDITIONAL = str(GOLDEN / "pickles" / "stylegan2-config-e-Gresnet-Dskip-cond.pkl")
@@ -59,10 +59,10 @@ def test_a_picture_does_not_depend_on_its_company():
     G = make_g(resolution=64)
     assert max((256 * 256 * 4) // 64**2, 16) > 16, "more than a batch"
     seeds = [3, 1, 4, *range(100, 120)]
-    drawn = dict(seed_images(G, seeds))
+    drawn = dict(Painter(G).seed_pictures(seeds))
     assert list(drawn) == seeds
     for seed in (4, 119):
-        ((_, alone),) = seed_images(G, [seed])
+        ((_, alone),) = Painter(G).seed_pictures([seed])
         assert alone.dtype == np.uint8
         assert alone.shape == (64, 64, 3)
         assert np.abs(alone.astype(int) - drawn[seed]).max() <= 1
@@ -119,7 +119,11 @@ def test_mistakes_show_when_a_painter_is_made():
     for options, problem in (
         ({"noise_mode": "loud"}, "--noise-mode=loud must be one of"),
         ({"class_index": 3}, "--class=3 is out of range: 0 … 2"),
-        ({"truncation_cutoff": -1}, "truncation_cutoff must be a number of styles"),
+        (
+            {"truncation_cutoff": -1},
+            "--truncation-cutoff=-1 is out of range: this network has 6 styles, so from 0 to 6",
+        ),
+        ({"truncation_cutoff": 7}, "--truncation-cutoff=7 is out of range: this network has 6 styles, so from 0 to 6"),
         ({"truncation_psi": np.inf}, "truncation_psi must be a finite number"),
     ):
         with pytest.raises(UserError, match=problem):
@@ -154,7 +158,7 @@ def test_noise_modes():
     G = make_g()
 
     def draw(mode):
-        ((_, picture),) = seed_images(G, [1], noise_mode=mode)
+        ((_, picture),) = Painter(G, noise_mode=mode).seed_pictures([1])
         return picture.astype(int)
 
     latents, maps = seed_inputs(G, 1)
@@ -207,7 +211,7 @@ def test_as_a_program(tmp_path):
     done = subprocess.run([*program, *arguments], capture_output=True, text=True, cwd=GOLDEN.parent.parent)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [str(tmp_path / "a" / "seed0007.png")]
-    ((_, expected),) = seed_images(tf_stylegan.load_networks(CONFIG_F)[2], [7])
+    ((_, expected),) = Painter(tf_stylegan.load_networks(CONFIG_F)[2]).seed_pictures([7])
     assert np.abs(read_png(tmp_path / "a" / "seed0007.png").astype(int) - expected).max() <= 1
 
 
@@ -302,4 +306,7 @@ def test_arguments_that_do_not_fit_together(arguments, capsys):
 def test_a_cutoff_that_cannot_be_is_one_line(tmp_path, capsys):
     arguments = ["--network", str(GOLDEN / "pickles/stylegan2-config-f.pkl"), "--seeds=0", "--truncation-cutoff=-3"]
     assert command(*arguments, f"--outdir={tmp_path}") == 2
-    assert "error: truncation_cutoff must be a number of styles, 0 or more, got -3" in capsys.readouterr().err
+    assert (
+        "error: --truncation-cutoff=-3 is out of range: this network has 8 styles, so from 0 to 8\n"
+        in capsys.readouterr().err
+    )

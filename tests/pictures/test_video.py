@@ -294,6 +294,19 @@ def test_bitrates(bitrate):
     assert video.FilmWriter("film.mp4", 30, "mp4", bitrate)
 
 
+@pytest.mark.parametrize("small, large, bits", [("16m", "16M", 16_000_000), ("1.5m", "1500k", 1_500_000)])
+def test_a_small_letter_is_the_same_rate(tmp_path, small, large, bits):
+    """To ffmpeg itself m is a thousandth."""
+    made = []
+    for bitrate in (small, large):
+        assert video.bits_of(bitrate) == bits
+        with video.FilmWriter(tmp_path / "film.mp4", 30, "mp4", bitrate) as film:
+            for number in range(4):
+                film.write(picture(number))
+        made.append((tmp_path / "film.mp4").read_bytes())
+    assert made[0] == made[1]
+
+
 @pytest.mark.parametrize("form", video.FORMATS)
 def test_folders_that_cannot_be_written(tmp_path, form):
     (tmp_path / "file").write_bytes(b"")

@@ -1,22 +1,29 @@
 """run_generator's films (F6)."""
 
-import argparse
 import os
 
-from tf_stylegan import cli
-from tf_stylegan.commands.options import add_drawing_options, finite, note, open_painter, output_folder, say
+from tf_stylegan.commands.options import (
+    SOURCES,
+    add_drawing_options,
+    add_film_options,
+    add_grid,
+    add_switch,
+    check_film,
+    ends_of,
+    finite,
+    open_painter,
+    output_folder,
+    record_film,
+)
 from tf_stylegan.commands.pictures import add_styles, styles_of
 from tf_stylegan.errors import UserError
 from tf_stylegan.pictures import video, walks
 from tf_stylegan.pictures.latents import parse_keyframes, parse_seeds, parse_styles
-from tf_stylegan.pictures.sheets import check_memory
 
 SMOOTHING_SEC = 3.0  # of the walks, as in stylegan2-fun
 SHORT_SEC = 30.0  # films below this are smoothed less, in proportion: they would stand still otherwise
 LONGEST_NAME = 150  # bytes
 _MOST_RADIUS = 10**6  # of circles; networks square it
-DECODED_PIXELS = 4096 * 2304  # level 5.2 of H.264, which is as far as most decoders go
-_SOURCES = "seeds, or files of latents (.npz, .npy), such as 4,9,photo.npz"
 
 
 def add_commands(commands):
@@ -25,14 +32,12 @@ def add_commands(commands):
     lerp.add_argument(
         "--seeds", required=True, metavar="LIST", help="several, or one with the grid's size: it counts on"
     )
-    _add_grid(lerp)
+    add_grid(lerp)
     _add_walk(lerp)
     lerp.add_argument(
         "--slowdown", type=int, default=1, metavar="N", help="make it so many times as long: 1, 2, 4, 8 …"
     )
-    lerp.add_argument(
-        "--free-walk", action="store_true", help="stylegan2-fun's walk, which does not begin at the seeds' pictures"
-    )
+    add_switch(lerp, "--free-walk", help="stylegan2-fun's walk, which does not begin at the seeds' pictures")
 
     mixing = _film(
         commands, "style-mixing-video", style_mixing_video, "a walk, mixed into pictures that stand", psi=0.7
@@ -40,66 +45,53 @@ def add_commands(commands):
     mixing.add_argument(
         "--row-seed", required=True, metavar="LIST", help="what walks: a seed, or several for more rows"
     )
-    mixing.add_argument("--col-seeds", required=True, metavar="LIST", help=_SOURCES)
+    mixing.add_argument("--col-seeds", required=True, metavar="LIST", help=SOURCES)
     add_styles(mixing, "styles of the columns that come from the row")
-    mixing.add_argument("--only-stylemix", action="store_true", help="leave out the first row and column")
+    add_switch(mixing, "--only-stylemix", help="leave out the first row and column")
     _add_walk(mixing)
 
     sights = _film(commands, "sightseeding", sightseeding, "from picture to picture", psi=1.0, seconds=None)
-    sights.add_argument("--seeds", required=True, metavar="LIST", help=f"{_SOURCES}; in this order")
+    sights.add_argument("--seeds", required=True, metavar="LIST", help=f"{SOURCES}; in this order")
     sights.add_argument(
         "--seed-sec", type=finite, default=5.0, metavar="SEC", help="from one to the next (default: %(default)g)"
     )
     sights.add_argument(
         "--interp-type", default="spherical", choices=list(walks.INTERPOLATIONS), help="(default: %(default)s)"
     )
-    sights.add_argument(
-        "--interp-in-z",
-        nargs="?",
-        const=True,
-        default=False,
-        type=cli.boolean,
-        metavar="BOOL",
-        help="in z instead of w",
-    )
+    add_switch(sights, "--interp-in-z", help="in z instead of w")
     _add_ease(sights, "linear")
-    sights.add_argument("--smooth", dest="ease", action="store_const", const="smooth", help="the same as --ease=smooth")
-    _add_no_loop(sights, "end at the last instead of going back to the first")
+    add_switch(sights, "--smooth", help="the same as --ease=smooth")
+    add_switch(sights, "--no-loop", help="end at the last instead of going back to the first")
 
     circular = _film(commands, "circular-video", circular_video, "circles in planes of z", psi=1.0)
     circular.add_argument("--seed", required=True, metavar="N", help="of the choice of planes")
-    _add_grid(circular, 3, 2)
+    add_grid(circular, 3, 2)
     circular.add_argument(
         "--radius", type=finite, default=10.0, metavar="R", help="of the circles (default: %(default)g)"
     )
 
     truncation = _film(commands, "truncation-video", truncation_video, "the same pictures at all psi", seconds=10.0)
-    truncation.add_argument("--seeds", required=True, metavar="LIST", help=_SOURCES)
+    truncation.add_argument("--seeds", required=True, metavar="LIST", help=SOURCES)
     truncation.add_argument(
         "--psi",
         default="-1..1",
         metavar="FROM..TO",
         help="there and back; in place of --truncation-psi (default: %(default)s)",
     )
-    _add_grid(truncation)
+    add_grid(truncation)
     _add_ease(truncation, "smooth")
-    _add_no_loop(truncation, "there, but not back")
+    add_switch(truncation, "--no-loop", help="there, but not back")
 
     noise = _film(commands, "noise-video", noise_video, "the same pictures while their noise moves", seconds=10.0)
-    noise.add_argument("--seeds", required=True, metavar="LIST", help=_SOURCES)
-    _add_grid(noise)
+    noise.add_argument("--seeds", required=True, metavar="LIST", help=SOURCES)
+    add_grid(noise)
     noise.add_argument("--turns", type=int, default=3, metavar="N", help="how lively, from 1 on (default: %(default)s)")
 
 
 def _film(commands, name, run, text, psi=None, seconds=30.0):
     parser = commands.add_parser(name, help=f"film: {text}", allow_abbrev=False)
     add_drawing_options(parser, psi, "const", ", since noise that stays put lets the eye follow what moves")
-    if seconds is not None:
-        parser.add_argument(
-            "--duration-sec", type=finite, default=seconds, metavar="SEC", help="length (default: %(default)g)"
-        )
-    parser.add_argument("--fps", type=finite, default=30, metavar="N", help="frames per second (default: %(default)g)")
-    parser.add_argument("--bitrate", default="16M", help="bits per second, of mp4 and webm (default: %(default)s)")
+    add_film_options(parser, seconds)
     parser.add_argument(
         "--format",
         default="mp4",
@@ -108,12 +100,6 @@ def _film(commands, name, run, text, psi=None, seconds=30.0):
     )
     parser.set_defaults(run=run)
     return parser
-
-
-def _add_grid(parser, columns=None, rows=None):
-    default = " (default: %(default)s)" if columns else "; default: about as wide as high"
-    parser.add_argument("--grid-w", type=int, default=columns, metavar="N", help=f"columns{default}")
-    parser.add_argument("--grid-h", type=int, default=rows, metavar="N", help=f"rows{default}")
 
 
 def _add_walk(parser):
@@ -131,10 +117,6 @@ def _add_ease(parser, default):
     )
 
 
-def _add_no_loop(parser, text):
-    parser.add_argument("--no-loop", dest="loop", action="store_false", help=text)
-
-
 # The commands: check what can be checked, open the network, make the film -------------------------------------------
 
 
@@ -142,12 +124,11 @@ def lerp_video(args):
     seeds, frames = parse_seeds(args.seeds), _frames(args)
     if args.slowdown < 1 or args.slowdown & (args.slowdown - 1):
         raise UserError(f"--slowdown={args.slowdown} must be a power of two: 1, 2, 4, 8 …")
+    sigma = _sigma(args, frames)
     painter = _open(args)
     from tf_stylegan.pictures import films
 
-    film = films.lerp_film(
-        painter, seeds, frames, _sigma(args), args.grid_w, args.grid_h, args.slowdown, args.free_walk
-    )  # fmt: skip
+    film = films.lerp_film(painter, seeds, frames, sigma, args.grid_w, args.grid_h, args.slowdown, args.free_walk)
     _record(args, film, f"{film.columns}x{film.rows}-lerp-{args.slowdown}xslowdown")
 
 
@@ -156,13 +137,14 @@ def style_mixing_video(args):
     columns = parse_keyframes(args.col_seeds, "--col-seeds")
     if args.col_styles is not None:
         parse_styles(args.col_styles)
+    sigma = _sigma(args, frames)
     painter = _open(args)
     from tf_stylegan.pictures import films
     from tf_stylegan.pictures.sources import sources_of
 
     styles = styles_of(args, painter)
     columns = sources_of(painter, list(dict.fromkeys(columns)))
-    film = films.style_mixing_film(painter, seeds, columns, styles, frames, _sigma(args), args.only_stylemix)
+    film = films.style_mixing_film(painter, seeds, columns, styles, frames, sigma, args.only_stylemix)
     _record(args, film, f"{len(columns)}x{len(seeds)}-style-mixing")
 
 
@@ -179,8 +161,9 @@ def sightseeding(args):
     if not painter.has_w and not args.interp_in_z:
         raise UserError("a ProGAN has no intermediate latents w to walk through; add --interp-in-z")
     points = keyframes if args.interp_in_z else sources_of(painter, keyframes)
+    ease = "smooth" if args.smooth else args.ease
     film = films.sightseeding_film(
-        painter, points, steps, args.interp_type, args.interp_in_z, args.ease, args.loop
+        painter, points, steps, args.interp_type, args.interp_in_z, ease, not args.no_loop
     )  # fmt: skip
     names = [str(point) if args.interp_in_z else point.name for point in points]
     name = "-".join(names)
@@ -206,10 +189,7 @@ def circular_video(args):
 
 def truncation_video(args):
     keyframes, frames = parse_keyframes(args.seeds), _frames(args)
-    try:
-        first, last = (finite(text) for text in args.psi.split(".."))
-    except (ValueError, argparse.ArgumentTypeError) as error:
-        raise UserError(f"--psi={args.psi} must be two numbers with two dots between, such as -1..1") from error
+    first, last = ends_of(args.psi, "--psi")
     if args.truncation_psi is not None:
         raise UserError("truncation-video goes through --psi=FROM..TO; leave --truncation-psi out")
     painter = _open(args)
@@ -218,7 +198,7 @@ def truncation_video(args):
 
     sources = sources_of(painter, _counted_on(keyframes, args))
     film = films.truncation_film(
-        painter, sources, frames, first, last, args.grid_w, args.grid_h, args.ease, args.loop
+        painter, sources, frames, first, last, args.grid_w, args.grid_h, args.ease, not args.no_loop
     )  # fmt: skip
     _record(args, film, f"{film.columns}x{film.rows}-truncation")
 
@@ -247,14 +227,12 @@ def _frames(args):
     return walks.frame_count(args.duration_sec, args.fps)
 
 
-def _sigma(args):
+def _sigma(args, frames):
     """Smoothing in frames."""
     seconds = args.smoothing_sec
     if seconds is None:
         seconds = SMOOTHING_SEC * min(args.duration_sec / SHORT_SEC, 1)
-    if seconds < 0:
-        raise UserError(f"--smoothing-sec={seconds:g} must be 0 or more")
-    return seconds * args.fps
+    return walks.smoothing_frames(seconds, frames, args.fps)
 
 
 def _open(args):
@@ -263,15 +241,6 @@ def _open(args):
 
 
 def _record(args, film, name):
-    from tf_stylegan.pictures.films import record
-
-    width, height = film.size
-    video.check_film(args.format, film.size, args.fps, args.bitrate)
-    check_memory(width * height * 30, f"a film of {width} x {height} pixels")  # some frames, and the encoder's
-    if args.format == "mp4" and width * height > DECODED_PIXELS:
-        note(f"many phones and browsers play no H.264 of {width} x {height} pixels; a smaller grid is for all.")
+    check_film(args, film, args.format)
     with output_folder(args) as folder:
-        path = os.path.join(folder, name + video.FORMATS[args.format].ending)
-        with video.FilmWriter(path, args.fps, args.format, args.bitrate) as writer:
-            record(film, writer)
-        say(path)
+        record_film(args, film, args.format, os.path.join(folder, name + video.FORMATS[args.format].ending))

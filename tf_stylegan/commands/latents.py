@@ -1,21 +1,33 @@
 """run_generator's tools for latents w: directions to edit along, averages, ways from picture to picture (F6)."""
 
-import argparse
 import contextlib
 import os
 
 from tqdm import tqdm
 
-from tf_stylegan.commands.options import add_drawing_options, finite, open_painter, output_folder, say
+from tf_stylegan.commands.options import (
+    SOURCES,
+    STYLES,
+    add_drawing_options,
+    add_film_options,
+    add_grid,
+    check_files_only,
+    check_film,
+    ends_of,
+    file_name,
+    note,
+    open_painter,
+    output_folder,
+    record_film,
+    say,
+)
 from tf_stylegan.errors import UserError
 from tf_stylegan.pictures import video, walks
 from tf_stylegan.pictures.latents import parse_keyframes, parse_seeds, parse_styles
 from tf_stylegan.pictures.sheets import FORMATS, Sheet, check_picture, save_picture
 
-_SOURCES = "seeds, or files of latents (.npz, .npy), such as 4,9,photo.npz"
-_LAYERS = "numbers, ranges, coarse (0-3), middle (4-7), fine (from 8 on)"
 _MOST_STEPS = 1000
-_MOST_STRENGTH = 1000  # pictures are long gone there
+_FILMS = [form for form, kind in video.FORMATS.items() if kind.ending]
 
 
 def add_commands(commands):
@@ -24,13 +36,11 @@ def add_commands(commands):
         "find-directions", help="directions in w that change pictures most, from the weights alone", allow_abbrev=False
     )
     add_drawing_options(found)
-    found.add_argument("--layers", metavar="LIST", help=f"styles they are to change: {_LAYERS} (default: all)")
+    found.add_argument("--layers", metavar="LIST", help=f"styles they are to change: {STYLES} (default: all)")
     found.add_argument("--count", type=int, metavar="N", help="how many, the strongest first (default: 10)")
     found.add_argument("--out", metavar="FILE", help="file to write (default: directions.npz in the results' folder)")
     _add_file(found, "--sheet", f"also draw them: a row for each direction and picture, {_endings(FORMATS)}")
-    found.add_argument(
-        "--seeds", default="0-2", metavar="LIST", help=f"of the sheet: {_SOURCES} (default: %(default)s)"
-    )
+    found.add_argument("--seeds", default="0-2", metavar="LIST", help=f"of the sheet: {SOURCES} (default: %(default)s)")
     _add_strength(found)
     found.set_defaults(run=find_directions)
 
@@ -41,21 +51,20 @@ def add_commands(commands):
         "--direction", required=True, metavar="LIST", help="numbers of directions, from 0 on, such as 0,2-4"
     )
     edit.add_argument(
-        "--directions", metavar="FILE", help="from find-directions, or .npy [K, w]; default: found in the network"
+        "--directions",
+        metavar="FILE",
+        type=file_name,
+        help="from find-directions, or .npy [K, w]; default: found in the network",
     )
     edit.add_argument(
-        "--layers", metavar="LIST", help=f"styles to change: {_LAYERS} (default: those of the directions, else all)"
+        "--layers", metavar="LIST", help=f"styles to change: {STYLES} (default: those of the directions, else all)"
     )
     _add_strength(edit)
     _add_file(edit, "--strip", f"a row of pictures for each direction and picture, {_endings(FORMATS)} (the default)")
-    _add_file(edit, "--film", f"there and back without a seam, {_film_endings()}")
+    _add_file(edit, "--film", f"there and back without a seam, {_endings(_FILMS)}; without ending: a folder of frames")
     _add_file(edit, "--out", "the strip's latents, .npz for --dlatents")
-    seconds = {"type": finite, "default": 6.0, "metavar": "SEC"}
-    edit.add_argument("--duration-sec", **seconds, help="of the film (default: %(default)g)")
-    edit.add_argument("--fps", type=finite, default=30, metavar="N", help="frames per second (default: %(default)g)")
-    edit.add_argument("--bitrate", default="16M", help="bits per second, of mp4 and webm (default: %(default)s)")
-    edit.add_argument("--grid-w", type=int, metavar="N", help="columns of the film; default: about as wide as high")
-    edit.add_argument("--grid-h", type=int, metavar="N", help="rows of the film")
+    add_film_options(edit, 6.0, " of the film")
+    add_grid(edit, of=" of the film")
     edit.set_defaults(run=edit_pictures)
 
     mean = commands.add_parser("average", help="the mean w of some pictures, and its picture", allow_abbrev=False)
@@ -76,9 +85,12 @@ def add_commands(commands):
 
 
 def _add_sources(parser):
-    parser.add_argument("--seeds", metavar="LIST", help=_SOURCES)
+    parser.add_argument("--seeds", metavar="LIST", help=SOURCES)
     parser.add_argument(
-        "--dlatents", metavar="FILE", help="latents w, .npz or .npy, after those of --seeds; drawn as they are"
+        "--dlatents",
+        metavar="FILE",
+        type=file_name,
+        help="latents w, .npz or .npy, after those of --seeds; drawn as they are",
     )
 
 
@@ -115,10 +127,6 @@ def _endings(endings):
     return f"{', '.join(first)} or {last}"
 
 
-def _film_endings():
-    return _endings(form for form, kind in video.FORMATS.items() if kind.ending)
-
-
 # The commands: check what can be checked, open the network, draw, write -----------------------------------------------
 
 
@@ -136,7 +144,7 @@ def find_directions(args):
 
     layers = None
     if args.layers is not None:
-        layers = parse_styles(args.layers, len(directions.style_weights(painter)), "--layers")
+        layers = parse_styles(args.layers, painter.acting_layers, "--layers")
     found = directions.find(painter, layers, min(10, painter.w_size) if args.count is None else args.count)
     if args.sheet is not None:
         painter.prepare(args.steps)
@@ -183,7 +191,13 @@ def edit_pictures(args):
     keyframes, (first, last) = list(dict.fromkeys(_keyframes(args))), _strengths(args)
     indices = list(dict.fromkeys(parse_seeds(args.direction, "--direction", in_order=True)))
     strip_form = _form(args.strip, "--strip", FORMATS, "png")
-    film_form = _form(args.film, "--film", [form for form, kind in video.FORMATS.items() if kind.ending], "mp4")
+    if args.film:
+        args.film = os.path.normpath(args.film)  # a folder may end in a slash
+    if args.film and not os.path.splitext(args.film)[1]:
+        film_form = "png"
+        _check_new(args.film, "--film")
+    else:
+        film_form = _form(args.film, "--film", _FILMS, "mp4")
     if args.out:
         _check_out(args.out)
     if args.layers is not None:
@@ -198,13 +212,14 @@ def edit_pictures(args):
 
     from tf_stylegan.pictures import directions
     from tf_stylegan.pictures.edits import Edits, save_dlatents, strip_strengths
-    from tf_stylegan.pictures.films import record
     from tf_stylegan.pictures.sources import sources_of
 
     sources = sources_of(painter, keyframes)
-    layers = None if args.layers is None else parse_styles(args.layers, painter.num_layers, "--layers")
+    layers = None if args.layers is None else parse_styles(args.layers, painter.acting_layers, "--layers")
     if args.directions is not None:
         known = directions.read(args.directions, painter, layers)
+        if strangeness := known.strangeness(painter):
+            note(f"{args.directions} is of another network: {strangeness}.")
     else:
         known = directions.find(painter, layers)
     edits = Edits(painter, sources, known, indices, layers)
@@ -214,7 +229,7 @@ def edit_pictures(args):
         check_picture(len(strengths), len(edits), painter.picture_shape, strip_form)
     if args.film is not None:
         film = edits.film(frames, first, last, args.grid_w, args.grid_h)
-        video.check_film(film_form, film.size, args.fps, args.bitrate)
+        check_film(args, film, film_form)
     wanted = {"strip": (args.strip, "edit.png"), "film": (args.film, "edit.mp4"), "out": (args.out, "edit.npz")}
     with _places(args, **wanted) as places:
         if args.strip is not None:
@@ -229,38 +244,35 @@ def edit_pictures(args):
             save_dlatents(places["out"], np.concatenate([edits.dlatents(row, strengths) for row in range(len(edits))]))
             say(places["out"])
         if args.film is not None:
-            with video.FilmWriter(places["film"], args.fps, film_form, args.bitrate) as writer:
-                record(film, writer)
-            say(places["film"])
+            record_film(args, film, film_form, places["film"])
 
 
 def average_pictures(args):
-    keyframes = _keyframes(args)
-    _check_out(args.out)
-    painter = open_painter(args)
+    keyframes, has_seeds = _of_pictures(args)
+    beside = _beside(args)
+    painter = open_painter(args, has_seeds)
     from tf_stylegan.pictures.edits import average, save_dlatents
 
     if painter.noise_mode == "seed":
         painter = painter.variant(noise_mode="const")  # the mean of many seeds has none of its own
     painter.prepare(1)
     check_picture(1, 1, painter.picture_shape, args.format)
-    with _places(args, out=(args.out or "", "average.npz")) as places:
+    with _places(args, out=(args.out or "", "average.npz"), picture=(beside, f"average.{args.format}")) as places:
         dlatents, count = average(painter, keyframes)
         picture = painter.draw(dlatents)[0]
         save_dlatents(places["out"], dlatents)
-        path = f"{os.path.splitext(places['out'])[0]}.{args.format}"
-        save_picture(path, picture)
+        save_picture(places["picture"], picture)
         say(f"The mean of {count} picture{'s' * (count > 1)}")
         say(places["out"])
-        say(path)
+        say(places["picture"])
 
 
 def interpolate_pictures(args):
-    keyframes = _keyframes(args)
+    keyframes, has_seeds = _of_pictures(args)
     if not 2 <= args.steps <= _MOST_STEPS:
         raise UserError(f"--steps={args.steps} must be from 2, the two ends, to {_MOST_STEPS}")
-    _check_out(args.out)
-    painter = open_painter(args)
+    beside = _beside(args)
+    painter = open_painter(args, has_seeds)
     from tf_stylegan.pictures.edits import Path, save_dlatents
     from tf_stylegan.pictures.sources import sources_of
 
@@ -269,7 +281,8 @@ def interpolate_pictures(args):
     legs = len(sources) - 1
     painter.prepare(1)
     check_picture(args.steps, legs, painter.picture_shape, args.format)
-    with _places(args, out=(args.out or "", "interpolation.npz")) as places:
+    wanted = {"out": (args.out or "", "interpolation.npz"), "picture": (beside, f"interpolation.{args.format}")}
+    with _places(args, **wanted) as places:
         sheet = Sheet(args.steps, legs, painter.picture_shape)
         for number, picture in enumerate(tqdm(path.pictures(), "pictures", len(path), disable=None, leave=False)):
             leg, step = divmod(number, args.steps - 1)
@@ -278,10 +291,9 @@ def interpolate_pictures(args):
             if leg and not step:  # the last of a row is the first of the next
                 sheet.put(leg * args.steps - 1, picture)
         save_dlatents(places["out"], path.dlatents())
-        name = f"{os.path.splitext(places['out'])[0]}.{args.format}"
-        save_picture(name, sheet.pixels)
+        save_picture(places["picture"], sheet.pixels)
         say(places["out"])
-        say(name)
+        say(places["picture"])
 
 
 # What they share ------------------------------------------------------------------------------------------------------
@@ -293,24 +305,26 @@ def _keyframes(args):
     keyframes += [] if args.dlatents is None else [args.dlatents]
     if not keyframes:
         raise UserError(f"{args.command} needs pictures: give --seeds=LIST, --dlatents=FILE, or both")
-    if args.truncation_psi is not None and all(isinstance(keyframe, str) for keyframe in keyframes):
-        raise UserError(
-            "--truncation-psi is for seeds: latents from files are drawn as they are; leave one of the two out"
-        )
+    if not _has_seeds(keyframes):
+        check_files_only(args)
     return keyframes
+
+
+def _has_seeds(keyframes):
+    return any(isinstance(keyframe, int) for keyframe in keyframes)
+
+
+def _of_pictures(args):
+    """`_keyframes` of a command that has no use for classes but to draw seeds; and whether there are seeds."""
+    keyframes = _keyframes(args)
+    if not _has_seeds(keyframes):
+        check_files_only(args, ("--class", args.class_index))
+    return keyframes, _has_seeds(keyframes)
 
 
 def _strengths(args):
     """The ends of `--strength`."""
-    try:
-        ends = [finite(text) for text in args.strength.split("..")]
-        first, last = ends if len(ends) > 1 else ends * 2
-    except (ValueError, argparse.ArgumentTypeError) as error:
-        raise UserError(
-            f"--strength={args.strength} must be a number, or two with two dots between, such as -3..3"
-        ) from error
-    if max(abs(first), abs(last)) > _MOST_STRENGTH:
-        raise UserError(f"--strength={args.strength} must be from -{_MOST_STRENGTH} to {_MOST_STRENGTH}")
+    first, last = ends_of(args.strength, "--strength", single=True)
     if first == last:
         args.steps = 1
     elif not 2 <= args.steps <= _MOST_STEPS:
@@ -336,13 +350,32 @@ def _check_out(path):
         _check_place(path)
 
 
+def _check_new(path, named_by):
+    """UserError for a file or a folder that is there already, since no option names it as one to write over."""
+    if os.path.lexists(path):
+        raise UserError(f"{path} is there already; remove it, or choose another {named_by}")
+    _check_place(path)
+
+
+def _beside(args):
+    """Where `--out` puts the picture: "" for the results' folder."""
+    _check_out(args.out)
+    if args.out is None:
+        return ""
+    path = f"{os.path.splitext(args.out)[0]}.{args.format}"
+    _check_new(path, "--out, beside which it would go")
+    return path
+
+
 def _check_place(path):
     """UserError, before anything is drawn, for a file that cannot be written."""
     folder = os.path.dirname(path) or "."
     if not os.path.isdir(folder):
         raise UserError(f"could not write {path}: there is no folder {folder}")
-    if os.path.isdir(path) or not os.access(folder, os.W_OK):
-        raise UserError(f"could not write {path}: {'it is a folder' if os.path.isdir(path) else 'no permission'}")
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise UserError(f"could not write {path}: it is {'a folder' if os.path.isdir(path) else 'a device'}")
+    if not os.access(folder, os.W_OK):
+        raise UserError(f"could not write {path}: no permission")
 
 
 @contextlib.contextmanager
@@ -357,4 +390,7 @@ def _places(args, **wanted):
         yield {option: path for option, (path, _) in wanted.items()}
         return
     with output_folder(args) as folder:
-        yield {option: path or os.path.join(folder, name) for option, (path, name) in wanted.items()}
+        places = {option: path or os.path.join(folder, name) for option, (path, name) in wanted.items()}
+        for path in places.values():
+            _check_place(path)  # all of them, rather than half a result
+        yield places

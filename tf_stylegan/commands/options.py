@@ -1,4 +1,4 @@
-"""What the commands of run_generator share: options, opening the network, where the results go (F6)."""
+"""What the commands of run_generator share: options, opening the network, films, where the results go (F6)."""
 
 import argparse
 import contextlib
@@ -10,13 +10,20 @@ from tqdm import tqdm
 
 from tf_stylegan import cli, files
 from tf_stylegan.errors import UserError
+from tf_stylegan.pictures import video
+from tf_stylegan.pictures.latents import NOISE_MODES
+from tf_stylegan.pictures.sheets import check_memory
 
-NOISE_MODES = {
-    "seed": "part of the seed, as in NVlabs/stylegan2",
-    "const": "as stored in the network, as in stylegan2-ada-pytorch",
-    "random": "new for each picture",
-    "none": "no noise",
-}
+SOURCES = "seeds, or files of latents (.npz, .npy), such as 4,9,photo.npz"
+STYLES = (
+    "numbers, ranges, coarse (0-3: 4²-8²), middle (4-7: 16²-32²), fine (from 8 on: 64² and up), as StyleGAN counts "
+    "them; in StyleGAN2 each resolution begins one style earlier"
+)
+MOST = 1000  # of psi and strengths: pictures are long gone there
+DECODED_PIXELS = 4096 * 2304  # level 5.2 of H.264, which is as far as most decoders go
+
+
+# Kinds of values -----------------------------------------------------------------------------------------------------
 
 
 def finite(text):
@@ -25,6 +32,50 @@ def finite(text):
         if math.isfinite(float(text)):
             return float(text)
     raise argparse.ArgumentTypeError(f"{text!r} is no finite number")
+
+
+def some_psi(text):
+    """A truncation psi."""
+    psi = finite(text)
+    if abs(psi) > MOST:
+        raise argparse.ArgumentTypeError(f"{text} must be from -{MOST} to {MOST}")
+    return psi
+
+
+def file_name(text):
+    """The name of a file, which may not be empty."""
+    if not text:
+        raise argparse.ArgumentTypeError("the name of the file is empty; give one, or leave the option out")
+    return text
+
+
+def ends_of(text, option, single=False):
+    """`"-3..3"` to (-3.0, 3.0), and with `single` `"2"` to (2.0, 2.0); UserError for anything else."""
+    try:
+        ends = [finite(end) for end in text.split("..")]
+        first, last = ends * 2 if single and len(ends) == 1 else ends
+    except (ValueError, argparse.ArgumentTypeError) as error:
+        wanted = "a number, or two" if single else "two numbers"
+        raise UserError(f"{option}={text} must be {wanted} with two dots between, such as -1..1") from error
+    if max(abs(first), abs(last)) > MOST:
+        raise UserError(f"{option}={text} must be from -{MOST} to {MOST}")
+    return first, last
+
+
+# Options -------------------------------------------------------------------------------------------------------------
+
+
+def add_switch(parser, *names, help):
+    """An option that is on where it is named; `=no` turns it off, as every other boolean."""
+    parser.add_argument(*names, nargs="?", const=True, default=False, type=cli.boolean, metavar="BOOL", help=help)
+
+
+def add_precision(parser):
+    parser.add_argument(
+        "--precision",
+        choices=["float32", "bfloat16", "float16"],
+        help="of the features inside the network: bfloat16 is faster where the machine has it, float16 on GPUs",
+    )
 
 
 def add_drawing_options(parser, truncation_psi=None, noise_mode="seed", noise_help=""):
@@ -41,12 +92,13 @@ def add_drawing_options(parser, truncation_psi=None, noise_mode="seed", noise_he
         dest="network",
         required=True,
         metavar="FILE",
+        type=file_name,
         help="network pickle of any generation, its address, or a known name",
     )
     default = "the network's own (StyleGAN2 0.5)" if truncation_psi is None else "%(default)s"
     parser.add_argument(
         *("--truncation-psi", "--trunc"),
-        type=finite,
+        type=some_psi,
         default=truncation_psi,
         metavar="PSI",
         help=f"1 is no truncation; default: {default}",
@@ -60,11 +112,7 @@ def add_drawing_options(parser, truncation_psi=None, noise_mode="seed", noise_he
         help="; ".join(f"{mode}: {text}" for mode, text in NOISE_MODES.items())
         + f" (default: %(default)s{noise_help})",
     )
-    parser.add_argument(
-        "--precision",
-        choices=["float32", "bfloat16", "float16"],
-        help="of the features inside the network: bfloat16 is faster where the machine has it, float16 on GPUs",
-    )
+    add_precision(parser)
     folder = parser.add_mutually_exclusive_group()
     parser.set_defaults(usual_psi=truncation_psi)
     folder.add_argument("--outdir", metavar="DIR", help="write into this folder")
@@ -73,27 +121,101 @@ def add_drawing_options(parser, truncation_psi=None, noise_mode="seed", noise_he
     )
 
 
-def open_painter(args):
-    """Painter of the network and the drawing options of a command; every mistake in them shows here."""
+def add_film_options(parser, seconds=30.0, of=""):
+    """`--duration-sec`, unless `seconds` is None, `--fps` and `--bitrate`; `of` says of which of several results."""
+    if seconds is not None:
+        parser.add_argument(
+            "--duration-sec", type=finite, default=seconds, metavar="SEC", help=f"length{of} (default: %(default)g)"
+        )
+    parser.add_argument("--fps", type=finite, default=30, metavar="N", help="frames per second (default: %(default)g)")
+    parser.add_argument("--bitrate", default="16M", help="bits per second, of mp4 and webm (default: %(default)s)")
+
+
+def add_grid(parser, columns=None, rows=None, of=""):
+    default = " (default: %(default)s)" if columns else "; default: about as wide as high"
+    parser.add_argument("--grid-w", type=int, default=columns, metavar="N", help=f"columns{of}{default}")
+    parser.add_argument("--grid-h", type=int, default=rows, metavar="N", help=f"rows{of}{default}")
+
+
+# The network ---------------------------------------------------------------------------------------------------------
+
+
+def open_network(network, precision=None):
+    """The generator of a file, an address or a known name, and TensorFlow with it.
+
+    The file is looked at first, which takes no time; TensorFlow takes seconds.
+    """
     from tf_stylegan.download import local_path
     from tf_stylegan.legacy import pickle_io
 
-    if args.outdir is not None:
-        _check_folder("--outdir", args.outdir)
-    network = local_path(args.network)
-    if not os.fspath(network).endswith((".npz", ".keras")):
-        pickle_io.read(network)  # a look at the file takes no time; TensorFlow, needed from here on, takes seconds
+    path = local_path(network)
+    if not os.fspath(path).endswith((".npz", ".keras")):
+        pickle_io.read(path)
     cli.load_tensorflow()
     from tf_stylegan.legacy.networks import load_generator
+
+    try:
+        return load_generator(path, precision)
+    except UserError as error:
+        if precision is not None and "dtype must be one of float32;" in str(error):
+            raise UserError(f"--precision={precision}: networks of this kind compute in float32 only") from error
+        raise
+
+
+def open_painter(args, has_seeds=True):
+    """Painter of the network and the drawing options of a command; every mistake in them shows here.
+
+    Args:
+        has_seeds: whether there are seeds to draw, rather than latents from files alone, which classes do not change.
+    """
+    if args.outdir is not None:
+        _check_folder("--outdir", args.outdir)
+    Gs = open_network(args.network, args.precision)
     from tf_stylegan.pictures.painter import Painter
 
-    Gs = load_generator(network, args.precision)
     painter = Painter(Gs, args.truncation_psi, args.truncation_cutoff, args.noise_mode, args.class_index)
-    if Gs.label_size and args.class_index is None:
+    if has_seeds and Gs.label_size and args.class_index is None:
         note(f"this network has {Gs.label_size} classes; choose one with --class.")
     if not painter.has_w and (args.truncation_psi not in (None, args.usual_psi) or args.truncation_cutoff is not None):
         note("a ProGAN has no truncation: --truncation-psi and --truncation-cutoff change nothing.")
     return painter
+
+
+def check_files_only(args, *more):
+    """UserError for options that change nothing where all latents are from files.
+
+    Args:
+        more: other options than those of truncation, (name, value).
+    """
+    options = ("--truncation-psi", args.truncation_psi), ("--truncation-cutoff", args.truncation_cutoff), *more
+    for option, value in options:
+        if value is not None:
+            problem = "latents from files are drawn as they are; leave one of the two out"
+            raise UserError(f"{option} is for seeds: {problem}")
+
+
+# Films ---------------------------------------------------------------------------------------------------------------
+
+
+def check_film(args, film, form):
+    """UserError for a film that cannot be written, and a note on one that few can play; before anything is drawn."""
+    width, height = film.size
+    video.check_film(form, film.size, args.fps, args.bitrate)
+    check_memory(width * height * 30, f"a film of {width} x {height} pixels")  # some frames, and the encoder's
+    if form == "mp4" and width * height > DECODED_PIXELS:
+        note(f"many phones and browsers play no H.264 of {width} x {height} pixels; a smaller grid is for all.")
+
+
+def record_film(args, film, form, path):
+    """Draws a film into a file and says its name; `check_film` first."""
+    from tf_stylegan.pictures.films import record
+
+    with video.FilmWriter(path, args.fps, form, args.bitrate) as writer:
+        record(film, writer)
+    say(path)
+
+
+# Results -------------------------------------------------------------------------------------------------------------
 
 
 def _check_folder(option, folder):

@@ -5,8 +5,17 @@ import os
 import numpy as np
 from tqdm import tqdm
 
-from tf_stylegan.commands.options import add_drawing_options, open_painter, output_folder, say
-from tf_stylegan.errors import UserError
+from tf_stylegan.commands.options import (
+    SOURCES,
+    STYLES,
+    add_drawing_options,
+    add_switch,
+    check_files_only,
+    file_name,
+    open_painter,
+    output_folder,
+    say,
+)
 from tf_stylegan.pictures.latents import parse_keyframes, parse_seeds, parse_styles
 from tf_stylegan.pictures.sheets import FORMATS, Sheet, check_picture, save_picture
 
@@ -22,11 +31,10 @@ def add_commands(commands):
     wanted.add_argument(
         "--dlatents",
         metavar="FILE",
+        type=file_name,
         help="latents w, .npz or .npy, in place of seeds; drawn as they are",
     )
-    images.add_argument(
-        "--grid", "--create-grid", action="store_true", help="also write one sheet of all pictures, grid"
-    )
+    add_switch(images, "--grid", "--create-grid", help="also write one sheet of all pictures, grid")
     _add_format(images)
     images.set_defaults(run=generate_images)
 
@@ -34,21 +42,15 @@ def add_commands(commands):
         "style-mixing-example", help="a sheet of rows' pictures with styles of the columns'", allow_abbrev=False
     )
     add_drawing_options(mixing, truncation_psi=0.5, noise_mode="const", noise_help=", as the original's")
-    sources = "seeds, or files of latents (.npz, .npy), such as 85,100,photo.npz"
-    mixing.add_argument("--row-seeds", required=True, metavar="LIST", help=sources)
-    mixing.add_argument("--col-seeds", required=True, metavar="LIST", help=sources)
+    mixing.add_argument("--row-seeds", required=True, metavar="LIST", help=SOURCES)
+    mixing.add_argument("--col-seeds", required=True, metavar="LIST", help=SOURCES)
     add_styles(mixing, "styles that come from the column")
     _add_format(mixing)
     mixing.set_defaults(run=style_mixing_example)
 
 
 def add_styles(parser, what):
-    parser.add_argument(
-        "--col-styles",
-        metavar="LIST",
-        help=f"{what}: numbers, ranges, coarse (0-3: 4²-8²), middle (4-7: 16²-32²), fine (from 8 on: 64² and up); "
-        f"default: {DEFAULT_STYLES}",
-    )
+    parser.add_argument("--col-styles", metavar="LIST", help=f"{what}: {STYLES} (default: {DEFAULT_STYLES})")
 
 
 def _add_format(parser):
@@ -63,14 +65,16 @@ def styles_of(args, painter):
 
 
 def generate_images(args):
-    seeds = args.dlatents or parse_seeds(args.seeds)
-    if args.dlatents and args.truncation_psi is not None:
-        raise UserError("--truncation-psi is for seeds: --dlatents are drawn as they are; leave one of the two out")
-    painter = open_painter(args)
+    seeds = None if args.seeds is None else parse_seeds(args.seeds)
+    if seeds is None:
+        check_files_only(args, ("--class", args.class_index))
+    painter = open_painter(args, seeds is not None)
     from tf_stylegan import images
     from tf_stylegan.pictures.latents import read_dlatents
 
-    if args.dlatents:
+    if seeds is None:
+        if painter.noise_mode == "seed":
+            painter = painter.variant(noise_mode="const")  # the same pictures, without a graph for noise of seeds
         latents = read_dlatents(args.dlatents, painter.num_layers, painter.w_size)
         names = [f"dlatent{number:02d}" for number in range(len(latents))]
         parts = range(0, len(latents), painter.batch_size)
@@ -101,19 +105,20 @@ def style_mixing_example(args):
     if args.col_styles is not None:
         parse_styles(args.col_styles)
     painter = open_painter(args)
-    from tf_stylegan.pictures.sources import noise_in_cells, noise_of, sources_of, truncated
+    from tf_stylegan.pictures.sources import check_noise, noise_in_cells, noise_of, sources_of_each, truncated
 
     styles = styles_of(args, painter)
-    rows, columns = (sources_of(painter, list(dict.fromkeys(sources))) for sources in (rows, columns))
+    rows, columns = sources_of_each(painter, *(list(dict.fromkeys(sources)) for sources in (rows, columns)))
+    check_noise(painter, len(columns))
     wide, shape = len(columns) + 1, painter.picture_shape
     check_picture(wide, len(rows) + 1, shape, args.format)
     w_rows, w_columns = truncated(painter, rows), truncated(painter, columns)
-    # Line by line: sources named beside and above, the first line is the columns themselves.
+    # Line by line: names, w, sources of the noise (one for all, or each its own). The first is the columns themselves.
     lines = [([f"{column.name}-{column.name}" for column in columns], w_columns, columns)]
     for row, w_row in zip(rows, w_rows):
         w = np.concatenate([w_row[None], np.tile(w_row, [len(columns), 1, 1])])
         w[1:, styles] = w_columns[:, styles]
-        lines.append(([f"{row.name}-{name}" for name in (row.name, *(c.name for c in columns))], w, [row] * wide))
+        lines.append(([f"{row.name}-{name}" for name in (row.name, *(c.name for c in columns))], w, [row]))
     with output_folder(args) as folder:
         sheet, saved = Sheet(wide, len(lines), shape), set()
         for number, (names, w, sources) in enumerate(tqdm(lines, "rows", disable=None, leave=False)):

@@ -15,6 +15,7 @@ import webbrowser
 from absl import app
 
 from tf_stylegan import cli
+from tf_stylegan.commands.options import add_precision, add_switch, file_name, open_network
 from tf_stylegan.errors import UserError
 
 
@@ -30,18 +31,15 @@ def parse_args(argv):
         "--network",
         required=True,
         metavar="FILE",
+        type=file_name,
         help="network pickle of any generation, its address, or a known name",
     )
     parser.add_argument("--host", default="127.0.0.1", help="who can open the page: 0.0.0.0 is anyone on the network")
     parser.add_argument(
         "--port", type=port_number, metavar="N", help="default: 7860, or one that is free if that is taken"
     )
-    parser.add_argument("--no-browser", action="store_true", help="do not open the page, only print its address")
-    parser.add_argument(
-        "--precision",
-        choices=["float32", "bfloat16", "float16"],
-        help="of the features inside the network: bfloat16 is faster where the machine has it, float16 on GPUs",
-    )
+    add_switch(parser, "--no-browser", help="do not open the page, only print its address")
+    add_precision(parser)
     return parser.parse_args(argv[1:])
 
 
@@ -50,39 +48,32 @@ def has_screen():
     return sys.platform in ("darwin", "win32") or any(os.environ.get(n) for n in ("DISPLAY", "WAYLAND_DISPLAY"))
 
 
-def open_network(network, precision=None):
-    """An Explorer of a file; as `run_generator`, it looks at the file before TensorFlow takes its time."""
-    from tf_stylegan.download import local_path
-    from tf_stylegan.legacy import pickle_io
-
-    path = local_path(network)
-    if not os.fspath(path).endswith((".npz", ".keras")):
-        pickle_io.read(path)
-    cli.load_tensorflow()
+def open_explorer(network, precision=None):
+    """An Explorer of a file, an address or a known name."""
+    Gs = open_network(network, precision)
     from tf_stylegan.explore.drawing import Explorer
-    from tf_stylegan.legacy.networks import load_generator
 
-    return Explorer(load_generator(path, precision), os.path.splitext(os.path.basename(os.fspath(network)))[0])
+    return Explorer(Gs, os.path.splitext(os.path.basename(os.fspath(network)))[0])
 
 
 def main(args):
     missing = [name for name in ("gradio", "imageio_ffmpeg") if importlib.util.find_spec(name) is None]
     if missing:
         raise UserError(f"the page needs {' and '.join(missing)}: pip install -e '.[explore]'")
-    explorer = open_network(args.network, args.precision)
+    explorer = open_explorer(args.network, args.precision)
     explorer.picture(explorer.settings(0))  # so that the first visitor does not wait for the graph
-    from tf_stylegan.explore import address, server
-    from tf_stylegan.explore.page import Page
-    from tf_stylegan.explore.session import Sessions
-
-    listening = address.listen(args.host, args.port)
-    where = address.address_of(listening, args.host)
     with tempfile.TemporaryDirectory(prefix="tf_stylegan-explore-") as folder:
+        os.environ["GRADIO_TEMP_DIR"] = folder  # before Gradio is imported, which makes folders at once
+        from tf_stylegan.explore import address, server
+        from tf_stylegan.explore.page import Page
+        from tf_stylegan.explore.session import Sessions
+
+        listening = address.listen(args.host, args.port)
+        where = address.address_of(listening, args.host)
         sessions = Sessions(folder)
-        os.environ["GRADIO_TEMP_DIR"] = folder
         serving = server.Server(server.make_app(Page(explorer, sessions), args.host), listening)
         print(f"{explorer.name}: open {where} in a browser. Ctrl-C ends it.", flush=True)
-        if args.host not in address.LOOPBACK:
+        if not address.is_loopback(args.host):
             print("Note: anyone who reaches this machine can open the page.", flush=True)
         if not args.no_browser and has_screen():
             threading.Thread(target=webbrowser.open, args=[where], daemon=True).start()

@@ -1,13 +1,21 @@
 """Where the page is, and who may ask for it (F6; standard library only)."""
 
 import errno
+import ipaddress
 import socket
 import urllib.parse
 
 from tf_stylegan.errors import UserError
 
 PORT = 7860
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def is_loopback(host):
+    """Whether an address or a name is one of this machine alone."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def listen(host="127.0.0.1", port=None):
@@ -44,14 +52,17 @@ def address_of(listening, host):
     return f"http://{shown}:{port}/"
 
 
-def is_local(headers):
-    """Whether the headers of a request, {bytes: bytes}, are those of a page of ours on a loopback address.
+def is_ours(headers, local):
+    """Whether the headers of a request, {bytes: bytes}, are those of a page of ours.
 
-    A website could have its own name point here, or send forms here: such requests carry another host or origin.
+    A website could send forms here, or have its own name point here: such requests carry another origin or host.
+
+    Args:
+        local: whether the page is on a loopback address; elsewhere a machine may have any name.
     """
     host, origin = (headers.get(name, b"").decode("latin-1") for name in (b"host", b"origin"))
     try:
         named, sender = urllib.parse.urlsplit(f"//{host}").hostname, urllib.parse.urlsplit(origin).netloc
     except ValueError:
         return False
-    return named in LOOPBACK and (not origin or sender == host)
+    return (not local or is_loopback(named or "")) and (not origin or sender == host)

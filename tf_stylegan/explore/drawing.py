@@ -17,6 +17,7 @@ from tf_stylegan.pictures.painter import Painter
 from tf_stylegan.pictures.sources import Source
 
 SLIDERS = 5  # directions of each group
+_FILMS_AT_A_TIME = 4
 
 
 class Stopped(Exception):
@@ -51,6 +52,8 @@ class Explorer:
     Args:
         Gs: Generator or GeneratorProGAN.
         name: of the network, as a person would say it.
+    Attributes:
+        films: semaphore of those that are made at a time, each with an encoder of its own.
     """
 
     def __init__(self, Gs, name="network"):
@@ -60,7 +63,7 @@ class Explorer:
         self.num_layers = self.painter.num_layers if self.has_w else 0
         self.psi = self.painter.psi if self.has_w else None
         self.cutoff = Gs.truncation_cutoff if self.has_w else None
-        self.frames_drawn = 0  # of all films, ever
+        self.films = threading.BoundedSemaphore(_FILMS_AT_A_TIME)
         self._turns, self._finding = Turns(), threading.Lock()
         self._found = {}
 
@@ -198,7 +201,6 @@ class Explorer:
                 frame = next(drawn, None)
             if frame is None:
                 return
-            self.frames_drawn += 1
             yield frame
 
     def _painter(self, settings):

@@ -6,8 +6,7 @@ from tf_stylegan.explore import markup
 from tf_stylegan.explore.session import enlargement
 from tf_stylegan.explore.settings import OWN_RANGE
 from tf_stylegan.pictures import walks
-from tf_stylegan.pictures.latents import STYLE_NAMES
-from tf_stylegan.pictures.painter import NOISE_MODES
+from tf_stylegan.pictures.latents import NOISE_MODES, STYLE_NAMES
 
 # Of all events. Values come as they are: Gradio would refuse some with a traceback, settings.py says why in one line.
 QUIET = {"api_visibility": "private", "show_progress": "hidden", "preprocess": False}

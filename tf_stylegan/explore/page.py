@@ -19,7 +19,6 @@ from tf_stylegan.explore.session import MOST_KEPT, thumbnail
 from tf_stylegan.explore.settings import OWN_RANGE, Settings, seeds_of
 
 _TELL_EVERY = 0.25  # seconds, how far a film is
-_FILMS_AT_A_TIME = 4
 
 
 class Page:
@@ -48,10 +47,10 @@ class Page:
         page.clear.click(lambda: ((), markup.kept_list([])), None, kept, **QUIET)
         page.kept_view.click(self.change_kept, page.kept, [*kept, *page.inputs], **QUIET)
         noise = [page.controls["noise_mode"]] if self.explorer.has_w else []
+        # Never in Gradio's queue, where nobody is told anything: who has to wait for others does so in make_film.
         page.make.click(
-            self.make_film, [page.kept, *page.film_options, *noise], page.film_view,
-            concurrency_limit=_FILMS_AT_A_TIME, **keep,
-        )  # fmt: skip
+            self.make_film, [page.kept, *page.film_options, *noise], page.film_view, concurrency_limit=None, **keep
+        )
         page.stop.click(self.stop_film, None, None, queue=False, **QUIET)
         page.blocks.unload(self.leave)
 
@@ -154,7 +153,10 @@ class Page:
             start = told = time.perf_counter()
             for made in session.make_film(self.explorer, film, fps, times):
                 now = time.perf_counter()
-                if now - told > _TELL_EVERY:
+                if not made:
+                    start = now
+                    yield markup.facts("Waiting for the films of others.")
+                elif now - told > _TELL_EVERY:
                     told = now
                     yield markup.progress(made, film.frames, (now - start) / made * (film.frames - made))
             number, _ = session.film

@@ -8,7 +8,7 @@ import uvicorn
 from fastapi.responses import FileResponse, PlainTextResponse, Response
 
 from tf_stylegan.explore import look
-from tf_stylegan.explore.address import LOOPBACK, is_local
+from tf_stylegan.explore.address import is_loopback, is_ours
 from tf_stylegan.explore.session import latents_file
 
 # The browser itself refuses whatever would leave this machine. Gradio needs the three "unsafe" ones of its own page.
@@ -20,7 +20,7 @@ _HEADERS = [(b"content-security-policy", _POLICY.encode()), (b"referrer-policy",
 
 
 class Guard:
-    """ASGI middleware: our headers on every answer, and on a loopback address nothing for other websites."""
+    """ASGI middleware: our headers on every answer, and nothing for other websites; see `address.is_ours`."""
 
     def __init__(self, app, local):
         self._app, self._local = app, local
@@ -32,8 +32,8 @@ class Guard:
             await send(message)
 
         app = self._app
-        if self._local and scope["type"] == "http" and not is_local(dict(scope["headers"])):
-            app = PlainTextResponse("This page is for the browsers of its own machine.", 403)
+        if scope["type"] == "http" and not is_ours(dict(scope["headers"]), self._local):
+            app = PlainTextResponse("This page answers to its own address only, and to no other website.", 403)
         await app(scope, receive, send_with_headers)
 
 
@@ -44,7 +44,7 @@ def make_app(page, host="127.0.0.1"):
         host: address that it will be served at.
     """
     app = fastapi.FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    app.add_middleware(Guard, local=host in LOOPBACK)
+    app.add_middleware(Guard, local=is_loopback(host))
     gone = PlainTextResponse("This file is no longer kept; make it again.", 404)
 
     @app.get("/made/{token}/{number}.png")

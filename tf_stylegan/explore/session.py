@@ -22,6 +22,7 @@ from tf_stylegan.pictures.video import FilmWriter
 MOST_KEPT = 64  # pictures of a walk
 _MOST_SESSIONS = 64  # a browser that vanished without a word is forgotten at last
 _PICTURES = 8  # of a session that can still be downloaded: the one on the page, and some before it
+_LOOK_EVERY = 0.1  # seconds, whether a film may begin
 _LARGE = 512  # pixels a side that need no enlarging
 
 
@@ -68,7 +69,7 @@ class Session:
 
     Attributes:
         token: secret part of the addresses of its files.
-        stop: event that ends the film in the making.
+        stop: event that ends the film in the making, or the one that waits for its turn.
     """
 
     def __init__(self, parent):
@@ -118,19 +119,26 @@ class Session:
             film: of `Explorer.walk`.
             times: how many times frames are enlarged.
         Yields:
-            number of frames made.
+            number of frames made; 0, again and again, while it waits for the films of others.
         Raises:
             UserError: it cannot be written. Stopped: by `stop`.
         """
         self.stop = stop = threading.Event()
         if self._closed:
             raise Stopped
-        number = next(self._numbers)
-        path = os.path.join(self.folder, f"{number}.mp4")
-        with FilmWriter(path, fps) as writer:
-            for made, frame in enumerate(explorer.frames(film, stop), start=1):
-                writer.write(enlarged(frame, times))
-                yield made
+        while not explorer.films.acquire(timeout=_LOOK_EVERY):
+            yield 0
+            if stop.is_set():
+                raise Stopped
+        try:
+            number = next(self._numbers)
+            path = os.path.join(self.folder, f"{number}.mp4")
+            with FilmWriter(path, fps) as writer:
+                for made, frame in enumerate(explorer.frames(film, stop), start=1):
+                    writer.write(enlarged(frame, times))
+                    yield made
+        finally:
+            explorer.films.release()
         if self.film:
             with contextlib.suppress(OSError):
                 os.unlink(self.film[1])

@@ -4,7 +4,7 @@ import dataclasses
 
 from tf_stylegan.errors import UserError
 from tf_stylegan.pictures import latents
-from tf_stylegan.pictures.painter import NOISE_MODES
+from tf_stylegan.pictures.latents import NOISE_MODES
 
 LARGEST_SEED = 2**32 - 1
 OWN_RANGE = "from–to"  # the choice beside coarse, middle and fine

@@ -19,6 +19,7 @@ from tf_stylegan.networks.stylegan1 import SynthesisStyleGAN1
 from tf_stylegan.networks.synthesis_stylegan_revised import SynthesisStyleGANRevised
 
 _SAMPLES, _SAMPLES_AT_ONCE = 4096, 1024  # of w, for its standard deviation: known to 1 %
+_KIND = ("generator", "synthesis", "resolution", "num_layers", "label_size")  # facts that directions hang on
 _DAMAGED = (ValueError, EOFError, KeyError, TypeError, MemoryError, NotImplementedError, zipfile.BadZipFile, zlib.error)
 
 
@@ -31,7 +32,7 @@ class Directions:
         eigenvalues: float32 `[K]`: how much a unit step changes the styles, squared; NaN where nobody knows.
         deviations: float32 `[K]`, the standard deviation of w along each: what a strength of 1 is.
         layers: numbers of the styles that they were found from and that edits change, a sorted list.
-        network: facts of the network they were found in, {} where nobody knows.
+        network: facts of the network they were found in, {} where nobody knows; see `strangeness`.
     """
 
     vectors: np.ndarray
@@ -66,6 +67,12 @@ class Directions:
         layers = self.layers if layers is None else layers
         moved[:, layers] += steps[:, None, None] * self.vectors[index]
         return moved
+
+    def strangeness(self, painter):
+        """What tells the network they were found in from a Painter's, in words; "" for the same kind, or who knows."""
+        here = _facts(painter)
+        names = [name for name in _KIND if self.network.get(name, here[name]) != here[name]]
+        return ", ".join(f"{name} {self.network[name]!r}, here {here[name]!r}" for name in names)
 
     def save(self, path):
         """Writes an .npz file that holds all of it, atomically."""
@@ -199,7 +206,7 @@ def _read_arrays(path):
                 return {"directions": loaded}
             arrays = {name: loaded[name] for name in loaded.files}
             if "network" in arrays:
-                arrays["network"] = json.loads(str(arrays["network"]))
+                arrays["network"] = dict(json.loads(str(arrays["network"])))
     except OSError as error:
         raise UserError(f"could not read {path}: {error.strerror or error}") from error
     except _DAMAGED as error:

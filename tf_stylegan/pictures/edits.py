@@ -3,12 +3,12 @@
 import math
 
 import numpy as np
+from tqdm import tqdm
 
 from tf_stylegan.errors import UserError
 from tf_stylegan.files import atomic_write
-from tf_stylegan.pictures.films import Film, frames_at_once, grid_of
-from tf_stylegan.pictures.sources import noise_in_cells, noise_of, sources_of, truncated
-from tf_stylegan.pictures.walks import INTERPOLATIONS, noise_between
+from tf_stylegan.pictures.films import Film, Way, frames_at_once, grid_of
+from tf_stylegan.pictures.sources import check_noise, noise_in_cells, noise_of, sources_of, truncated
 
 # What is left of a sum that should be 0 is 0 after this; nobody sees the rest.
 _DIGITS = 6
@@ -84,6 +84,7 @@ class Edits:
         if columns is None and rows is None and len(self._indices) > 1 and len(self._sources) > 1:
             columns = len(self._sources)
         _, columns, rows = grid_of([*range(len(self))], columns, rows)
+        check_noise(self._painter, len(self))
         together = frames_at_once(self._painter.batch_size, len(self), frames) * len(self)
         self._painter.prepare(together)
         own = [noise_of(self._painter, source) for source in self._sources]
@@ -108,7 +109,8 @@ def average(painter, keyframes):
         (float32 `[1, num_layers, w_size]`, how many pictures it is the mean of).
     """
     total, count = np.zeros([painter.num_layers, painter.w_size]), 0
-    for start in range(0, len(keyframes), _AVERAGED_AT_ONCE):
+    starts = range(0, len(keyframes), _AVERAGED_AT_ONCE)
+    for start in tqdm(starts, f"latents by {_AVERAGED_AT_ONCE}", disable=None, leave=False):
         w = truncated(painter, sources_of(painter, keyframes[start : start + _AVERAGED_AT_ONCE]))
         total += w.sum(axis=0, dtype=np.float64)
         count += len(w)
@@ -130,35 +132,24 @@ class Path:
     def __init__(self, painter, sources, steps, interpolation="linear"):
         if len(sources) < 2:
             raise UserError(f"interpolate needs two pictures or more, got {len(sources)}")
-        self._painter, self._sources, self._steps = painter, sources, steps
-        self._w, self._between = truncated(painter, sources), INTERPOLATIONS[interpolation]
-        self._count = (steps - 1) * (len(sources) - 1) + 1
+        self._painter, self._count = painter, (steps - 1) * (len(sources) - 1) + 1
+
+        def noise(index):
+            return noise_of(painter, sources[index])
+
+        self._way = Way(truncated(painter, sources), noise, steps - 1, interpolation)
 
     def __len__(self):
         return self._count
 
-    def _place(self, number):
-        """(source before, source after, time between them 0 … 1)."""
-        before = min(number // (self._steps - 1), len(self._sources) - 2)
-        return before, before + 1, number / (self._steps - 1) - before
-
     def dlatents(self):
         """w of all pictures, float32 `[len(self), num_layers, w_size]`; each source's own is exactly there."""
-        path = []
-        for number in range(len(self)):
-            before, after, t = self._place(number)
-            ends = {0.0: self._w[before], 1.0: self._w[after]}
-            path.append(ends[t] if t in ends else self._between(self._w[before], self._w[after], np.float32(t)))
-        return np.stack(path)
+        return self._way.points(np.arange(len(self)))
 
     def pictures(self):
         """Yields uint8 pictures `[H, W, C]`. Noise that belongs to a seed turns into the next one's."""
         for number, w in enumerate(self.dlatents()):
-            before, after, t = self._place(number)
-            noise = noise_of(self._painter, self._sources[before if t < 1 else after])
-            if noise is not None and 0 < t < 1:
-                noise = noise_between(noise, noise_of(self._painter, self._sources[after]), t)
-            yield self._painter.draw(w[None], noise)[0]
+            yield self._painter.draw(w[None], self._way.noise([number]))[0]
 
 
 def save_dlatents(path, dlatents):

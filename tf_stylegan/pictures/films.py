@@ -28,9 +28,12 @@ class Film:
         pictures: function of frame numbers `[F]` to uint8 pictures `[F, cells, H, W, C]`.
         cells: which cells of the grid these are, counted row by row.
         still: function that draws those that do not move, {cell: picture}; cells that are neither are black.
+    Raises:
+        UserError: more frames than anyone could draw.
     """
 
     def __init__(self, painter, frames, columns, rows, pictures, cells, still=None):
+        walks.check_frames(frames)
         self.painter, self.frames, self.columns, self.rows = painter, frames, columns, rows
         self._pictures, self._cells, self._still = pictures, cells, still or dict
 
@@ -59,9 +62,9 @@ def frames_at_once(batch, cells, frames):
     return min(batch // math.gcd(batch, cells), 2 ** math.ceil(math.log2(frames)))
 
 
-def record(film, writer, quiet=None):
+def record(film, writer):
     """Draws a film into an open FilmWriter, with a progress bar on terminals."""
-    for frame in tqdm(film, "frames", film.frames, unit="frame", disable=quiet, leave=False):
+    for frame in tqdm(film, "frames", film.frames, unit="frame", disable=None, leave=False):
         writer.write(frame)
 
 
@@ -89,7 +92,7 @@ def grid_of(seeds, columns=None, rows=None):
         columns = math.ceil(len(seeds) / rows) if rows else math.ceil(math.sqrt(len(seeds)))
     rows = rows or math.ceil(len(seeds) / columns)
     if columns * rows < len(seeds):
-        room = f"{columns * rows} seed{'s' * (columns * rows > 1)}"
+        room = f"{columns * rows} picture{'s' * (columns * rows > 1)}"
         raise UserError(f"--grid-w={columns} --grid-h={rows} has room for {room}, got {len(seeds)}")
     return seeds, columns, rows
 
@@ -191,6 +194,40 @@ def style_mixing_film(painter, row_seeds, columns, styles, frames, sigma, only_m
     return Film(painter, frames, wide, rows + own, pictures, cells, None if only_mixes else still)
 
 
+class Way:
+    """The way from keyframe to keyframe, through w or z; at a keyframe it is there to the bit.
+
+    Args:
+        points: of the keyframes, `[count, …]`; w is truncated, so that even steps of it are even steps of the picture.
+        noise: function of a keyframe's number to its maps of noise, or to None.
+        steps: frames from one to the next.
+        interpolation: one of `walks.INTERPOLATIONS`.
+        ease: one of `walks.EASINGS`.
+    """
+
+    def __init__(self, points, noise, steps, interpolation, ease="linear"):
+        self._points, self._between = points, walks.INTERPOLATIONS[interpolation]
+        self._maps = functools.lru_cache(maxsize=3)(noise)  # two and the next: maps of 1024 pixels are large
+        self._steps, self._ease = steps, ease
+
+    def _legs(self, numbers):
+        return walks.legs(numbers, self._steps, len(self._points), self._ease)
+
+    def points(self, numbers):
+        """Points at frames `[F]`: float32 `[F, …]`."""
+        before, after, t = self._legs(numbers)
+        t = t.reshape(-1, *[1] * (self._points.ndim - 1))
+        return self._between(self._points[before], self._points[after], t)
+
+    def noise(self, numbers):
+        """Maps `[F, h, w, 1]` at frames `[F]`, which turn from one keyframe's into the next one's; or None."""
+        before, after, t = self._legs(numbers)
+        if self._maps(before[0]) is None:
+            return None
+        at = [walks.noise_between(self._maps(i), self._maps(j), x) for i, j, x in zip(before, after, t)]
+        return [np.concatenate(same) for same in zip(*at)]
+
+
 def sightseeding_film(painter, keyframes, steps, interpolation="spherical", in_z=False, ease="linear", loop=True):
     """From keyframe to keyframe; at each it shows that seed's or file's picture.
 
@@ -207,30 +244,17 @@ def sightseeding_film(painter, keyframes, steps, interpolation="spherical", in_z
         keyframes = keyframes[:-1]
     if len(keyframes) < 2:
         raise UserError("sightseeding needs two or more different seeds or files of latents")
-    between = walks.INTERPOLATIONS[interpolation]
     count = len(keyframes)
-    psi = None
     if in_z:
         points = np.concatenate([seed_latents(painter.Gs, seed) for seed in keyframes])
+        draw, noise = painter.paint, lambda index: painter.latents_of(keyframes[index])[1]
     else:
-        points = np.stack([source.dlatents for source in keyframes])
-        psi = np.array([painter.psi if source.psi is None else source.psi for source in keyframes], np.float32)
-
-    @functools.lru_cache(maxsize=3)  # the two at hand and the next: maps of 1024 pixels are large
-    def maps(index):
-        return painter.latents_of(keyframes[index])[1] if in_z else noise_of(painter, keyframes[index])
+        points = truncated(painter, keyframes)
+        draw, noise = painter.draw, lambda index: noise_of(painter, keyframes[index])
+    way = Way(points, noise, steps, interpolation, ease)
 
     def pictures(numbers):
-        before, after, t = walks.legs(numbers, steps, count, ease)
-        noise = None
-        if maps(before[0]) is not None:
-            noise = [walks.noise_between(maps(i), maps(j), x) for i, j, x in zip(before, after, t)]
-            noise = [np.concatenate(same) for same in zip(*noise)]
-        points_now = between(points[before], points[after], t.reshape(-1, *[1] * (points.ndim - 1)))
-        if in_z:
-            return painter.paint(points_now, noise)[:, None]
-        psi_now = walks.lerp(psi[before], psi[after], t)
-        return painter.draw(painter.truncated(points_now, psi_now), noise)[:, None]
+        return draw(way.points(numbers), way.noise(numbers))[:, None]
 
     return Film(painter, steps * count if loop else steps * (count - 1) + 1, 1, 1, pictures, [0])
 

@@ -9,8 +9,16 @@ import numpy as np
 
 from tf_stylegan.errors import UserError
 
-# Two styles a resolution, as the StyleGAN paper counts them: 4²–8², 16²–32², 64² and up.
+NOISE_MODES = {
+    "seed": "part of the seed, as in NVlabs/stylegan2",
+    "const": "as stored in the network, as in stylegan2-ada-pytorch",
+    "random": "new for each picture",
+    "none": "no noise",
+}
+# Two styles a resolution, as the StyleGAN paper counts them: 4²–8², 16²–32², 64² and up. StyleGAN2 has one style for
+# 4², so that there every resolution begins one style earlier.
 STYLE_NAMES = {"coarse": (0, 4), "middle": (4, 8), "fine": (8, None)}
+_MOST_SEEDS = 10**6  # of a range
 _KEYS = ("dlatents", "w")  # of .npz files: stylegan2-ada's projector, stylegan2-ada-pytorch's
 
 
@@ -34,8 +42,10 @@ def parse_seeds(text, option="--seeds", in_order=False):
         first, last = int(match[1]), int(match[2] or match[1])
         if last >= 2**32:
             raise UserError(f"{option}={text}: {last} is out of range; a seed is from 0 to {2**32 - 1}")
-        if not 0 <= last - first < 10**6:
-            raise UserError(f"{option}={text}: {part.strip()!r} must go upwards, over a million seeds at most")
+        if last < first:
+            raise UserError(f"{option}={text}: {part.strip()!r} must go upwards")
+        if last - first >= _MOST_SEEDS:
+            raise UserError(f"{option}={text}: {part.strip()!r} is more than a million seeds; make it shorter")
         seeds += range(first, last + 1)
     return seeds if in_order else sorted(set(seeds))
 

@@ -9,8 +9,9 @@ import tensorflow as tf
 from tf_stylegan import images
 from tf_stylegan.errors import UserError
 from tf_stylegan.networks.generator import Generator
+from tf_stylegan.networks.growing import Lod
+from tf_stylegan.pictures.latents import NOISE_MODES
 
-NOISE_MODES = ("seed", "const", "random", "none")
 _LARGEST_BATCH = 16
 _PIXELS_AT_ONCE = 4 * 256 * 256
 _LATENTS_AT_ONCE = 1024
@@ -59,7 +60,7 @@ class Painter:
             maps, as in stylegan2-ada-pytorch; "random": noise that never repeats; "none".
         class_index: class of a conditional network, or None.
     Raises:
-        UserError: for an unknown noise mode, class, psi or cutoff.
+        UserError: for an unknown noise mode or class, and for a psi or cutoff that cannot be.
     """
 
     def __init__(self, Gs, truncation_psi=None, truncation_cutoff=None, noise_mode="seed", class_index=None):
@@ -76,6 +77,9 @@ class Painter:
         self.noise_mode, self.class_index = noise_mode, class_index
         self._labels = class_labels(self.Gs, class_index, 1)
         if self.has_w:
+            if truncation_cutoff is not None and not 0 <= truncation_cutoff <= self.num_layers:
+                problem = f"is out of range: this network has {self.num_layers} styles, so from 0 to {self.num_layers}"
+                raise UserError(f"--truncation-cutoff={truncation_cutoff} {problem}")
             self.truncated(np.zeros([1, self.num_layers, self.w_size], np.float32))  # complain now, not in the film
 
     def variant(self, **options):
@@ -89,6 +93,12 @@ class Painter:
     def num_layers(self):
         """Styles in w."""
         return self._need_w().num_layers
+
+    @property
+    def acting_layers(self):
+        """Styles that act: those of resolutions that a growing network has not reached do not yet."""
+        Gs = self._need_w()
+        return max(Gs.num_layers - (2 * Lod.of(None, Gs.lod).floor if Gs.grows else 0), 1)
 
     @property
     def w_size(self):
@@ -174,8 +184,6 @@ class Painter:
         psi = np.asarray(psi, np.float32)
         if not np.isfinite(psi).all():
             raise UserError(f"truncation_psi must be a finite number, got {psi}")
-        if cutoff is not None and cutoff < 0:
-            raise UserError(f"truncation_cutoff must be a number of styles, 0 or more, got {cutoff}")
         dlatents = np.asarray(dlatents, np.float32)
         if (psi == 1).all():
             return dlatents
@@ -259,16 +267,3 @@ def _filled(array, count):
     """`array` with its last row repeated up to `count` rows: one size, one graph; the surplus is thrown away."""
     missing = count - len(array)
     return np.concatenate([array, np.repeat(array[-1:], missing, 0)]) if missing else array
-
-
-def seed_images(Gs, seeds, truncation_psi=None, truncation_cutoff=None, noise_mode="seed", class_index=None):
-    """Draws one picture per seed.
-
-    Args:
-        seeds: list of integers in 0 … 2^32 − 1.
-        the others: as `Painter`.
-    Yields:
-        (seed, uint8 `[H, W, C]`).
-    """
-    painter = Painter(Gs, truncation_psi, truncation_cutoff, noise_mode, class_index)
-    yield from painter.seed_pictures(seeds)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import itertools
 import os
 
 import numpy as np
@@ -16,7 +17,8 @@ class Source:
     """One picture's worth of input.
 
     Attributes:
-        name: for file names: the seed, or the file's name without ending, with `.1`, `.2` … where it holds several.
+        name: for file names: the seed, or the file's name without ending, with `.0`, `.1` … where it holds several.
+            Different sources have different names, see `sources_of_each`.
         seed: None for latents from a file.
         dlatents: `[num_layers, w_size]`, not truncated.
         psi: None for the Painter's; 1 for latents from a file, which are drawn as they are.
@@ -37,20 +39,43 @@ def sources_of(painter, keyframes):
     Returns:
         list of Source; a file may bring several.
     """
+    return sources_of_each(painter, keyframes)[0]
+
+
+def sources_of_each(painter, *lists):
+    """`sources_of` of several lists of keyframes, a list for each.
+
+    Results are called after their sources, so names are given once among all of them: seeds have their numbers, and of
+    files that are called alike the later ones also have their folder's name, or a number.
+    """
+    keyframes = [keyframe for one in lists for keyframe in one]
     check_memory(len(keyframes) * painter.num_layers * painter.w_size * 12, f"latents of {len(keyframes)} seeds")
     seeds = [keyframe for keyframe in keyframes if isinstance(keyframe, int)]
     z = [seed_latents(painter.Gs, seed) for seed in seeds]
     w_of_seeds = iter(painter.dlatents(np.concatenate(z)) if z else ())
-    sources = []
-    for keyframe in keyframes:
+    owners = {str(seed): seed for seed in seeds}  # of names
+
+    def of(keyframe):
         if isinstance(keyframe, int):
-            sources.append(Source(str(keyframe), keyframe, next(w_of_seeds), None))
-        else:
-            found = read_dlatents(keyframe, painter.num_layers, painter.w_size)
-            stem = os.path.splitext(os.path.basename(keyframe))[0]
-            names = [stem] if len(found) == 1 else [f"{stem}.{number}" for number in range(len(found))]
-            sources += [Source(name, None, w, 1.0) for name, w in zip(names, found)]
-    return sources
+            return [Source(str(keyframe), keyframe, next(w_of_seeds), None)]
+        found = read_dlatents(keyframe, painter.num_layers, painter.w_size)
+        for name in _names(keyframe):
+            names = [name] if len(found) == 1 else [f"{name}.{number}" for number in range(len(found))]
+            if all(owners.get(taken, keyframe) == keyframe for taken in (name, *names)):
+                break
+        owners.update(dict.fromkeys((name, *names), keyframe))
+        return [Source(name, None, w, 1.0) for name, w in zip(names, found)]
+
+    return [[source for keyframe in one for source in of(keyframe)] for one in lists]
+
+
+def _names(path):
+    """What a file may be called, the best first."""
+    folder, file = os.path.split(os.path.abspath(path))
+    stem = os.path.splitext(file)[0]
+    yield stem
+    yield f"{os.path.basename(folder)}_{stem}"
+    yield from (f"{stem}_{number}" for number in itertools.count(2))
 
 
 def truncated(painter, sources):

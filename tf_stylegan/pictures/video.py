@@ -67,6 +67,21 @@ def _encoders(program):
     return set(re.findall(r"^ V\S+ (\S+)", done.stdout, re.MULTILINE))
 
 
+def bits_of(bitrate):
+    """`"16M"` or `"800k"` to bits per second, an int; UserError for what is none, or too few or too many."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([kKmM]?)", bitrate)
+    if not match or float(match[1]) == 0:
+        raise UserError(f"--bitrate={bitrate} must be a number of bits per second above 0, such as 16M or 800k")
+    bits = float(match[1]) * {"": 1, "k": 1e3, "m": 1e6}[match[2].lower()]
+    if not _LEAST_BITRATE <= bits <= _MOST_BITRATE:
+        fault = "low" if bits < _LEAST_BITRATE else "high"
+        raise UserError(
+            f"--bitrate={bitrate} is too {fault}: films need bits per second from {_LEAST_BITRATE // 1000}k to "
+            f"{_MOST_BITRATE // 10**6}M, such as 16M or 800k"
+        )
+    return round(bits)
+
+
 def check_film(form, size=None, fps=None, bitrate="16M"):
     """UserError for a film that cannot be written, all that can be told beforehand.
 
@@ -78,16 +93,7 @@ def check_film(form, size=None, fps=None, bitrate="16M"):
     kind = FORMATS[form]
     if fps is not None and not 0 < fps <= kind.most_fps:
         raise UserError(f"--fps={fps:g} must be above 0 and at most {kind.most_fps} with --format={form}")
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([kKmM]?)", bitrate)
-    if not match or float(match[1]) == 0:
-        raise UserError(f"--bitrate={bitrate} must be a number of bits per second above 0, such as 16M or 800k")
-    bits = float(match[1]) * {"": 1, "k": 1e3, "m": 1e6}[match[2].lower()]
-    if not _LEAST_BITRATE <= bits <= _MOST_BITRATE:
-        fault = "low" if bits < _LEAST_BITRATE else "high"
-        raise UserError(
-            f"--bitrate={bitrate} is too {fault}: films need bits per second from {_LEAST_BITRATE // 1000}k to "
-            f"{_MOST_BITRATE // 10**6}M, such as 16M or 800k"
-        )
+    bits_of(bitrate)
     if size and max(size) > kind.longest:
         raise UserError(
             f"a frame of {size[0]} x {size[1]} pixels is too large: --format={form} goes up to {kind.longest} a side"
@@ -236,7 +242,8 @@ class _Encoder:
 
     def output(self):
         """Options of the output file, and its path."""
-        rate = ["-b:v", self._bitrate, "-threads", str(_THREADS)]
+        bits = str(bits_of(self._bitrate))  # in digits: the m of ffmpeg is a thousandth
+        rate = ["-b:v", bits, "-threads", str(_THREADS)]
         return ["-c:v", self._kind.encoder, *rate, *self._kind.options, self.path("film")]
 
     def even(self):

@@ -13,19 +13,41 @@ EASINGS = {
     "smooth": lambda t: t * t * (3 - 2 * t),  # stands still at the keyframes
     "smoother": lambda t: t**3 * (t * (6 * t - 15) + 10),  # and does not jerk there
 }
+MOST_FRAMES = 10**8  # a month and more of film
+_MOST_SMOOTHING = 10  # times the length of a film
 _NEARLY_PARALLEL = 0.9995  # cosine from which a great circle is no better than a straight line
 
 
 def frame_count(seconds, fps, option="--duration-sec"):
-    """Frames of so many seconds; UserError unless there is at least one."""
+    """Frames of so many seconds; UserError unless there is at least one, and no more than anyone could draw."""
     if not 0 < fps <= 1000:
         raise UserError(f"--fps={fps:g} must be above 0 and at most 1000")
     if not seconds > 0:
         raise UserError(f"{option}={seconds:g} must be above 0")
+    check_frames(seconds * fps, f"{option}={seconds:g} at --fps={fps:g}")
     frames = round(seconds * fps)
     if frames < 1:
         raise UserError(f"{option}={seconds:g} is less than one frame at --fps={fps:g}")
     return frames
+
+
+def check_frames(frames, what="the film"):
+    """UserError for more frames than anyone could draw."""
+    if frames > MOST_FRAMES:
+        raise UserError(f"{what} is more than {MOST_FRAMES // 10**6} million frames; make it shorter")
+
+
+def smoothing_frames(seconds, frames, fps):
+    """Sigma of a walk, in frames; UserError where that is below 0, or so much that nothing would move."""
+    if seconds < 0:
+        raise UserError(f"--smoothing-sec={seconds:g} must be 0 or more")
+    if seconds * fps > _MOST_SMOOTHING * frames:
+        most = _MOST_SMOOTHING * frames / fps
+        raise UserError(
+            f"--smoothing-sec={seconds:g} is too much: the film would stand still; {most:g}, {_MOST_SMOOTHING} times "
+            "its length, is the most"
+        )
+    return seconds * fps
 
 
 # Gaussian walks, for lerp-video and style-mixing-video ---------------------------------------------------------------
