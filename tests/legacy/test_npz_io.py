@@ -343,6 +343,18 @@ def test_a_bomb_that_claims_little(path):
     tracemalloc.stop()
 
 
+@pytest.mark.parametrize("packing", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_bomb_of_another_packing(packing, path):
+    with zipfile.ZipFile(path, "w", packing) as archive:
+        archive.writestr("networks.json", b" " * (60 << 20))
+    small, big = struct.pack("<I", 100), struct.pack("<I", 60 << 20)
+    path.write_bytes(path.read_bytes().replace(big, small))
+    tracemalloc.start()
+    assert_corrupt(path, "'networks.json' is packed in an unusual way")
+    assert tracemalloc.get_traced_memory()[1] < 20e6
+    tracemalloc.stop()
+
+
 def test_members_that_overlap(path):
     npz_io.write(path, example(variables={"w": np.zeros(1 << 18, "f4")}, components={}, extra={}))
     data = path.read_bytes()

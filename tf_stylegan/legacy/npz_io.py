@@ -194,6 +194,10 @@ class _Reader:
             checkpoint = "progress.npy" in self.members
             what = "a training checkpoint, no file of networks" if checkpoint else "something else"
             raise self.corrupt(f"it has no {INDEX}, so it holds {what}")
+        # Of DEFLATE alone `zipfile` unpacks no more than it is asked for; bz2 and LZMA give a whole chunk's worth.
+        for name, info in self.members.items():
+            if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise self.corrupt(f"{name[:80]!a} is packed in an unusual way; pack it again as plain zip")
         # Stored members may not overlap, packed ones not swell: both would multiply what the file has.
         stored = sum(info.compress_size for info in self.members.values())
         unpacked = sum(info.file_size for info in self.members.values())
