@@ -19,9 +19,9 @@ from tf_stylegan.networks.generator import Generator
 from tf_stylegan.networks.registry import build_network
 from tf_stylegan.pictures.painter import seed_images
 
-# file -> labels, architectures of G and D, layers of the mapping network
 pytestmark = pytest.mark.usefixtures("impl")  # TensorFlow's own operations, and the compiled ones
 
+# file -> labels, architectures of G and D, layers of the mapping network
 FILES = {
     "stylegan2-config-f": (0, "skip", "resnet", 8),
     "stylegan2-config-e-Gresnet-Dskip-cond": (3, "resnet", "skip", 8),
