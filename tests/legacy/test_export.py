@@ -169,6 +169,12 @@ def test_reading_back_keeps_every_bit(key, exported, tmp_path):
         assert_close(draw(again, inputs), draw(network, inputs), 0)
     pickle_io.write(tmp_path / "again.pkl", record_from_network(again))
     (written,) = pickle_io.read(tmp_path / "again.pkl")
+    name, _, kind = key.partition("/")
+    original = next(record for record in pickle_io.read(GOLDEN / "pickles" / name) if record.name == kind)
+    assert (written.func, written.version) == (original.func, original.version)
+    assert written.class_path == original.class_path
+    homes = {2: "tkarras/progressive", 3: "NVlabs/stylegan\n", 4: "NVlabs/stylegan2\n", 5: "NVlabs/stylegan2-ada\n"}
+    assert homes[written.version] in written.source
     expected = record_from_network(network).all_variables()
     actual = written.all_variables()
     assert actual.keys() == expected.keys()

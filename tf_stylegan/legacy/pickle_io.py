@@ -49,7 +49,7 @@ def read(path):
     Returns:
         tuple of NetworkRecord: (G, D, Gs), or those of them that the file holds. Records of PyTorch's families have
         the names, layouts and keywords of StyleGAN2-ADA for TensorFlow. A checkpoint without the average of w gives
-        zeros for it, with a warning: truncation has no meaning then, and the record's `truncation_psi` is 1.
+        zeros for it, with a warning, and the record's `truncation_psi` is 1; `network_from_record` makes up for it.
     Raises:
         UnsafePickleError: the file asks for something that could run code.
         CorruptPickleError: the file is damaged or holds no networks that are known here.
