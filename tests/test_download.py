@@ -9,6 +9,7 @@ import pathlib
 import socket
 import threading
 import time
+import types
 import urllib.parse
 import urllib.request
 
@@ -94,6 +95,37 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def answer_circle(self):
         self.answer(b"", 302, Location=self.path)
+
+    def answer_to_bracket(self):
+        self.answer(b"", 302, Location="http://[::1/x")
+
+    def answer_to_dots(self):
+        self.answer(b"", 302, Location="http://a..b/x")
+
+    def answer_accepted(self):
+        self.answer(b'{"status": "pending"}', 202)
+
+    def answer_part(self):
+        self.answer(DATA[:1000], 206, Content_Range="bytes 0-999/4000")
+
+    def answer_long_number(self):
+        self.answer(DATA, length=-1, Content_Length="9" * 5000)
+
+    def answer_odd_name(self):
+        self.answer(DATA, Content_Disposition="attachment; filename*=utf-8''a.pkl; filename*1=b")
+
+    def answer_huge(self):
+        self.answer(DATA, length=10**17)
+
+    def answer_titles(self):
+        self.answer(b"<title>" * 14_000)
+
+    def answer_more(self):  # http.client believes the chunks
+        self.send_response(200)
+        self.send_header("Content-Length", "3")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        self.wfile.write(b"5\r\nhello\r\n0\r\n\r\n")
 
     def answer_nothing(self):
         self.answer(b"no such thing", 404)
@@ -384,6 +416,12 @@ def test_a_checksum(server, cache):
         ("to-file", ["file:///etc/hostname"]),
         ("to-ftp", ["sends on to ftp://127.0.0.1/x.pkl, which is not followed"]),
         ("circle", ["infinite loop"]),
+        ("to-bracket", ["Invalid IPv6 URL"]),
+        ("to-dots", ["label empty or too long"]),
+        ("accepted", ["202 Accepted"]),
+        ("part", ["206 Partial Content"]),
+        ("huge", ["100000000000000000 bytes were announced", "has room for"]),
+        ("more", ["more than the 3 bytes came that were announced"]),
     ],
 )
 def test_downloads_that_fail(kind, words, server, cache):
@@ -391,6 +429,31 @@ def test_downloads_that_fail(kind, words, server, cache):
     message = assert_refused(address, f"could not download {address}: ", *words)
     assert str(cache) in message and "give the path" in message
     assert files(cache) == []
+
+
+def test_a_host_that_cannot_be():
+    assert_refused("https://example..org/x.pkl", "could not download https://example..org/x.pkl: ", "label empty")
+
+
+@pytest.mark.parametrize("kind", ["long-number", "odd-name"])
+def test_headers_that_make_no_sense_are_left_alone(kind, server):
+    path = pathlib.Path(local_path(f"{server.url}/{kind}/net.pkl"))
+    assert path.read_bytes() == DATA and path.name == "net.pkl"
+
+
+@pytest.mark.parametrize("kind", ["without-length", "chunked", "long-number"])
+def test_a_file_of_unknown_size_leaves_room_on_the_disk(kind, server, cache, monkeypatch):
+    monkeypatch.setattr(download.shutil, "disk_usage", lambda _: types.SimpleNamespace(free=(1 << 30) + 4))
+    assert_refused(f"{server.url}/{kind}/net.pkl", "more than the 4 bytes came that there is room for")
+    assert files(cache) == []
+    monkeypatch.setattr(download.shutil, "disk_usage", lambda _: types.SimpleNamespace(free=len(DATA)))
+    local_path(f"{server.url}/good/net.pkl")  # of known size
+
+
+def test_a_page_of_titles(server):
+    start = time.process_time()
+    assert_refused(f"{server.url}/titles/net.pkl", "a web page came instead of a file:")
+    assert time.process_time() - start < 1
 
 
 def test_a_failure_keeps_the_older_file(server, cache, monkeypatch):
