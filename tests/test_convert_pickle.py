@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers import GOLDEN
+from legacy.torch_files import read_tree, zip_layout
 
 from tf_stylegan import cli
 from tf_stylegan.legacy import npz_io, pickle_io
@@ -154,6 +155,35 @@ def test_unknown_keywords_are_a_warning(tmp_path, capsys):
     )
 
 
+def test_warnings_do_not_command_the_terminal(tmp_path, capsys):
+    *_, Gs = pickle_io.read(CONFIG_F)
+    strange = {**Gs.static_kwargs, "\x1b[2J": 5}
+    pickle_io.write(tmp_path / "fork\x1b.pkl", dataclasses.replace(Gs, static_kwargs=strange))
+    assert convert("to-keras", tmp_path / "fork\x1b.pkl", tmp_path / "fork.keras") == 0
+    err = capsys.readouterr().err
+    assert err.endswith("fork\\x1b.pkl: Gs has keywords this version does not know: \\x1b[2J\n") and "\x1b" not in err
+
+
+def test_which_network_is_taken(tmp_path, capsys):
+    G, D, Gs = pickle_io.read(CONFIG_F)
+    pickle_io.write(tmp_path / "x.pkl", [Gs, G, D])
+    for arguments, name in (([], "Gs"), (["--network=G"], "G"), (["--network=D"], "D")):
+        assert convert("to-keras", tmp_path / "x.pkl", tmp_path / "x.keras", "--force", *arguments) == 0
+        assert convert("to-npz", tmp_path / "x.keras", tmp_path / "x.npz", "--force") == 0
+        assert [record.name for record in npz_io.read(tmp_path / "x.npz")] == [name]
+
+
+def test_an_average_that_a_file_does_not_have(tmp_path, capsys):
+    tree = read_tree(PICKLES / "rosinality.pt")
+    del tree["latent_avg"]
+    (tmp_path / "x.pt").write_bytes(zip_layout(tree))
+    assert convert("to-npz", tmp_path / "x.pt", tmp_path / "x.npz") == 0
+    assert capsys.readouterr().err.count("mean of 4096 mapped latents") == 1
+    for name in ("x.pt", "x.npz"):  # a pickle of the TensorFlow family would not say that zeros are none
+        assert convert("to-pkl", tmp_path / name, tmp_path / "x.pkl", "--force") == 0
+        assert np.abs(pickle_io.read(tmp_path / "x.pkl")[-1].variables["dlatent_avg"]).max() > 0.01
+
+
 # ---- mistakes
 
 
@@ -188,12 +218,14 @@ def test_a_mistake_is_one_line_and_exit_code_2(words, arguments, tmp_path, monke
 def test_the_command_line_without_tensorflow():
     """In a process of its own: no conversion to arrays and no look at a file waits for TensorFlow."""
     code = f"""
-import sys
+import re, sys
 sys.argv[0] = "convert_pickle.py"
 from tf_stylegan import cli
 from tools import convert_pickle
 assert cli.run(convert_pickle.main, ["inspect", {str(CONFIG_F)!r}]) == 0
 assert cli.run(convert_pickle.main, ["inspect", "nowhere.pkl"]) == 2
+import tf_stylegan
+assert re.fullmatch(r"\\d+\\.\\d+\\.\\d+.*|unknown", tf_stylegan.__version__)
 assert "tensorflow" not in sys.modules and "keras" not in sys.modules
 for command in ("inspect", "to-keras", "to-npz", "to-pkl", "to-savedmodel"):
     try:

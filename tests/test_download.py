@@ -9,100 +9,17 @@ import pathlib
 import socket
 import threading
 import time
+import types
 import urllib.parse
 import urllib.request
 
 import pytest
+from download_server import DATA, Handler
 
 from tf_stylegan import download
 from tf_stylegan.download import local_path
 from tf_stylegan.errors import UserError
 from tf_stylegan.published import PUBLISHED
-
-DATA = bytes(range(256)) * 4000  # several chunks
-PAGE = b"\n<!DOCTYPE html><html><head><title>Google Drive - Quota\n exceeded</title></head></html>"
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    """Answers as the path asks; `server.asked` lists the paths."""
-
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self):
-        self.server.asked.append(self.path)
-        name = self.path.partition("?")[0].strip("/").partition("/")[0]
-        getattr(self, f"answer_{name}".replace("-", "_"), self.answer_nothing)()
-
-    def answer(self, data, status=200, length=None, **headers):
-        self.send_response(status)
-        for key, value in headers.items():
-            self.send_header(key.replace("_", "-"), value)
-        if length is None or length >= 0:
-            self.send_header("Content-Length", str(len(data) if length is None else length))
-        self.send_header("Connection", "close")
-        self.end_headers()
-        self.wfile.write(data)
-        self.close_connection = True
-
-    def answer_good(self):
-        self.answer(DATA)
-
-    def answer_slow(self):
-        time.sleep(0.2)
-        self.answer(DATA)
-
-    def answer_without_length(self):
-        self.answer(DATA, length=-1)
-
-    def answer_chunked(self):
-        self.send_response(200)
-        self.send_header("Transfer-Encoding", "chunked")
-        self.end_headers()
-        self.wfile.write(b"5\r\nhello\r\n0\r\n\r\n")
-
-    def answer_half(self):
-        self.answer(DATA[:300_000], length=len(DATA))
-
-    def answer_reset(self):
-        self.answer(DATA[:300_000], length=len(DATA))
-        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-        self.connection.close()
-
-    def answer_silent(self):
-        self.server.released.wait(5)
-
-    def answer_empty(self):
-        self.answer(b"")
-
-    def answer_page(self):
-        self.answer(PAGE)
-
-    def answer_named(self):
-        self.answer(DATA, Content_Disposition='attachment; filename="../my net<work>.pkl"')
-
-    def answer_gzip(self):
-        self.answer(DATA, Content_Encoding="gzip")
-
-    def answer_redirect(self):
-        self.answer(b"", 302, Location="/good/behind.pkl")
-
-    def answer_to_file(self):
-        self.answer(b"", 302, Location="file:///etc/hostname")
-
-    def answer_to_ftp(self):
-        self.answer(b"", 301, Location="ftp://127.0.0.1/x.pkl")
-
-    def answer_circle(self):
-        self.answer(b"", 302, Location=self.path)
-
-    def answer_nothing(self):
-        self.answer(b"no such thing", 404)
-
-    def answer_forbidden(self):
-        self.answer(b"", 403)
-
-    def log_message(self, *args):
-        pass
 
 
 @pytest.fixture
@@ -384,6 +301,12 @@ def test_a_checksum(server, cache):
         ("to-file", ["file:///etc/hostname"]),
         ("to-ftp", ["sends on to ftp://127.0.0.1/x.pkl, which is not followed"]),
         ("circle", ["infinite loop"]),
+        ("to-bracket", ["Invalid IPv6 URL"]),
+        ("to-dots", ["label empty or too long"]),
+        ("accepted", ["202 Accepted"]),
+        ("part", ["206 Partial Content"]),
+        ("huge", ["100000000000000000 bytes were announced", "has room for"]),
+        ("more", ["more than the 3 bytes came that were announced"]),
     ],
 )
 def test_downloads_that_fail(kind, words, server, cache):
@@ -391,6 +314,31 @@ def test_downloads_that_fail(kind, words, server, cache):
     message = assert_refused(address, f"could not download {address}: ", *words)
     assert str(cache) in message and "give the path" in message
     assert files(cache) == []
+
+
+def test_a_host_that_cannot_be():
+    assert_refused("https://example..org/x.pkl", "could not download https://example..org/x.pkl: ", "label empty")
+
+
+@pytest.mark.parametrize("kind", ["long-number", "odd-name"])
+def test_headers_that_make_no_sense_are_left_alone(kind, server):
+    path = pathlib.Path(local_path(f"{server.url}/{kind}/net.pkl"))
+    assert path.read_bytes() == DATA and path.name == "net.pkl"
+
+
+@pytest.mark.parametrize("kind", ["without-length", "chunked", "long-number"])
+def test_a_file_of_unknown_size_leaves_room_on_the_disk(kind, server, cache, monkeypatch):
+    monkeypatch.setattr(download.shutil, "disk_usage", lambda _: types.SimpleNamespace(free=(1 << 30) + 4))
+    assert_refused(f"{server.url}/{kind}/net.pkl", "more than the 4 bytes came that there is room for")
+    assert files(cache) == []
+    monkeypatch.setattr(download.shutil, "disk_usage", lambda _: types.SimpleNamespace(free=len(DATA)))
+    local_path(f"{server.url}/good/net.pkl")  # of known size
+
+
+def test_a_page_of_titles(server):
+    start = time.process_time()
+    assert_refused(f"{server.url}/titles/net.pkl", "a web page came instead of a file:")
+    assert time.process_time() - start < 1
 
 
 def test_a_failure_keeps_the_older_file(server, cache, monkeypatch):

@@ -35,6 +35,7 @@ FLOORS = {
     "tf_stylegan.legacy": 4,
     "tf_stylegan.legacy.networks": 4,
     "tf_stylegan.legacy.export": 4,
+    "tf_stylegan.legacy.reading": 4,
     "tf_stylegan.training.*": 4,
     "tf_stylegan.metrics.*": 4,
     "tf_stylegan.training.loop": 5,

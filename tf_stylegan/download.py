@@ -14,6 +14,7 @@ import json
 import os
 import re
 import secrets
+import shutil
 import sys
 import time
 import urllib.error
@@ -25,6 +26,7 @@ from tf_stylegan.published import PUBLISHED
 
 TIMEOUT_SECONDS = 30  # without a byte, not for the whole file
 _CHUNK = 1 << 18
+_RESERVE = 1 << 30  # bytes that a file of unknown size leaves free on the disk
 _NOTE = "download.json"
 
 # ---- names
@@ -263,8 +265,14 @@ def _download(address, direct, folder, expected):
 
     headers = {"User-Agent": "tf_stylegan", "Accept-Encoding": "identity"}
     with _open(address, urllib.request.Request(direct, headers=headers)) as response:
+        if response.status != 200:  # "accepted, come back later", a part, or nothing at all
+            raise _failed(address, f"the server answers {response.status} {response.reason}")
         length = response.headers.get("Content-Length", "")
-        total = int(length) if re.fullmatch(r"\d+", length) else None
+        total = int(length) if re.fullmatch(r"[0-9]{1,18}", length) else None
+        free = shutil.disk_usage(folder).free
+        most = max(0, free - _RESERVE) if total is None else total
+        if most > free:
+            raise _failed(address, f"{most} bytes were announced, {folder} has room for {free}")
         if response.headers.get("Content-Encoding", "identity").lower() != "identity":
             raise _failed(address, f"the server sends it as {response.headers['Content-Encoding']}")
         path = os.path.join(folder, _file_name(response.headers, direct))
@@ -276,8 +284,12 @@ def _download(address, direct, folder, expected):
                     _check_no_page(address, chunk)
                 digest.update(chunk)
                 size += len(chunk)
+                if size > most:
+                    why = "there is room for" if total is None else "were announced"
+                    raise _failed(address, f"more than the {most} bytes came that {why}")
                 file.write(chunk)
                 progress.update(len(chunk))
+            # Without a size announced, a connection that ends early looks like the end: only a checksum would tell.
             if not size or size != (total or size):
                 raise _failed(address, f"{size} bytes came" + (f", {total} were announced" if total else ""))
             if expected not in (None, digest.hexdigest()):
@@ -296,7 +308,9 @@ def _open(address, request):
             raise _failed(address, f"the server answers {error.code} {error.reason}") from error
     except urllib.error.URLError as error:
         raise _failed(address, _reason(error.reason)) from error
-    except (OSError, http.client.HTTPException) as error:
+    except UserError:
+        raise
+    except (OSError, http.client.HTTPException, ValueError) as error:  # ValueError: of a host's name, also further on
         raise _failed(address, _reason(error)) from error
 
 
@@ -316,14 +330,18 @@ def _check_no_page(address, start):
     if start.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] != b"<":  # no network file begins like that
         return
     title = re.search(
-        r"<title[^>]*>(.*?)</title>", start[:100_000].decode("utf-8", "replace"), re.DOTALL | re.IGNORECASE
-    )
+        r"<title[^>]*>(.*?)</title>", start[:4096].decode("utf-8", "replace"), re.DOTALL | re.IGNORECASE
+    )  # quadratic in the worst case
     named = f" ({' '.join(html.unescape(title[1]).split())[:100]})" if title else ""
     raise _failed(address, f"a web page came instead of a file{named}: a login, a limit, or a wrong address")
 
 
 def _file_name(headers, address):
     """What the server calls the file, else the end of its address, in plain characters."""
-    name = headers.get_filename() or urllib.parse.unquote(urllib.parse.urlsplit(address).path)
+    try:
+        name = headers.get_filename()
+    except (AttributeError, LookupError, TypeError, ValueError):  # of malformed ones, in the email package
+        name = None
+    name = name or urllib.parse.unquote(urllib.parse.urlsplit(address).path)
     name = re.sub(r"[^\w.()+-]", "_", re.split(r"[/\\]", name)[-1], flags=re.ASCII).lstrip(".")[-100:]
     return name if name and name != _NOTE and not name.endswith(".part") else "network.pkl"

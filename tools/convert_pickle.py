@@ -9,8 +9,10 @@ import warnings
 
 from tf_stylegan import cli, download
 from tf_stylegan.errors import UserError
-from tf_stylegan.legacy import npz_io, pickle_io
+from tf_stylegan.legacy import npz_io, pickle_io, reading
+from tf_stylegan.legacy.names import listed
 from tf_stylegan.legacy.summary import summarize
+from tf_stylegan.legacy.torch_layouts import lacks_average
 
 _EPILOG = """examples:
   %(prog)s inspect stylegan2-ffhq-config-f.pkl
@@ -74,7 +76,7 @@ def main(argv=None):
         "to-savedmodel": _to_savedmodel,
     }
     with warnings.catch_warnings():
-        warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)
+        warnings.showwarning = lambda message, *_, **__: print(f"warning: {_printable(message)}", file=sys.stderr)
         commands[arguments.command](arguments)
     if arguments.command != "inspect":
         print(arguments.target)
@@ -99,7 +101,13 @@ def _to_npz(arguments):
 
 def _to_pkl(arguments):
     _check_file(arguments.target, ".pkl", arguments.force)
-    pickle_io.write(arguments.target, _records(download.local_path(arguments.file)))
+    records = _records(download.local_path(arguments.file))
+    if any(map(lacks_average, records)):  # such a pickle would not say that its zeros are none
+        _load_tensorflow()
+        from tf_stylegan.legacy.networks import network_from_record, record_from_network
+
+        records = [record_from_network(network_from_record(r)) if lacks_average(r) else r for r in records]
+    pickle_io.write(arguments.target, records)
 
 
 def _to_savedmodel(arguments):
@@ -123,29 +131,23 @@ def _check_file(target, ending, force):
 
 def _records(path):
     """The NetworkRecords of a file; of .keras files only through TensorFlow."""
-    if os.fspath(path).endswith(".npz"):
-        return npz_io.read(path)
-    if not os.fspath(path).endswith(".keras"):
-        return pickle_io.read(path)
-    _load_tensorflow()
-    from tf_stylegan.legacy.networks import read_records
-
-    return read_records(path)
+    if reading.needs_tensorflow(path):
+        _load_tensorflow()
+    return reading.read_records(path)
 
 
 def _network(arguments):
     """The Keras network that is asked for."""
     path = download.local_path(arguments.file)
     records = _records(path)
-    names = [record.name for record in records]
-    generators = [record.name for record in records if record.func.rpartition(".")[2].startswith("G_")]
-    name = arguments.network or ("Gs" if "Gs" in names else (generators or names)[-1])
-    if name not in names:
-        raise UserError(_printable(f"--network={name}: {path} holds {', '.join(names)}"))
+    named = {record.name: record for record in reversed(records)}
+    record = named.get(arguments.network) if arguments.network else reading.choose_generator(records) or records[-1]
+    if record is None:
+        raise UserError(f"--network={arguments.network}: {path} holds {listed(r.name for r in records)}")
     _load_tensorflow()
     from tf_stylegan.legacy.networks import network_from_record
 
-    return network_from_record(records[names.index(name)], path)
+    return network_from_record(record, path)
 
 
 def _load_tensorflow():

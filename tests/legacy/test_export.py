@@ -2,6 +2,7 @@
 
 import io
 import json
+import struct
 import subprocess
 import sys
 import zipfile
@@ -168,6 +169,12 @@ def test_reading_back_keeps_every_bit(key, exported, tmp_path):
         assert_close(draw(again, inputs), draw(network, inputs), 0)
     pickle_io.write(tmp_path / "again.pkl", record_from_network(again))
     (written,) = pickle_io.read(tmp_path / "again.pkl")
+    name, _, kind = key.partition("/")
+    original = next(record for record in pickle_io.read(GOLDEN / "pickles" / name) if record.name == kind)
+    assert (written.func, written.version) == (original.func, original.version)
+    assert written.class_path == original.class_path
+    homes = {2: "tkarras/progressive", 3: "NVlabs/stylegan\n", 4: "NVlabs/stylegan2\n", 5: "NVlabs/stylegan2-ada\n"}
+    assert homes[written.version] in written.source
     expected = record_from_network(network).all_variables()
     actual = written.all_variables()
     assert actual.keys() == expected.keys()
@@ -193,8 +200,8 @@ def assert_refused(path, *words, reader=export.read_keras):
         assert word in message
 
 
-def write_members(path, members, compression=zipfile.ZIP_STORED):
-    with zipfile.ZipFile(path, "w", compression) as archive:
+def write_members(path, members):
+    with zipfile.ZipFile(path, "w") as archive:
         for name, data in members.items():
             archive.writestr(name, data)
 
@@ -274,10 +281,37 @@ def test_weights_that_do_not_fit(weights, small, tmp_path):
     assert_refused(path)
 
 
-def test_packed_weights_that_swell(small, tmp_path):
+@pytest.mark.parametrize("packing", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+@pytest.mark.parametrize("member", ["config.json", "model.weights.h5"])
+def test_packed_members_may_swell(packing, member, small, tmp_path):
     path = tmp_path / "d.keras"
-    write_members(path, {**small[1], "model.weights.h5": bytes(50 << 20)}, zipfile.ZIP_DEFLATED)
-    assert_refused(path, "its members claim")
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in small[1].items():
+            archive.writestr(name, data, packing if name == member else zipfile.ZIP_STORED)
+    assert_refused(path, "its members are packed")
+
+
+def test_a_member_that_claims_more_than_the_file(small, tmp_path):
+    path = tmp_path / "d.keras"
+    write_members(path, small[1])
+    data, size = path.read_bytes(), struct.pack("<I", len(small[1]["model.weights.h5"]))
+    path.write_bytes(data.replace(size, struct.pack("<I", 1 << 30)))
+    assert_refused(path, "its members claim", "1073741824")
+
+
+@pytest.mark.parametrize("chunked", [True, False])
+def test_weights_that_are_only_claimed(chunked, small, tmp_path):
+    """HDF5 keeps no bytes of what nobody wrote; reading it would give 64 MB all the same."""
+    buffer = io.BytesIO(small[1]["model.weights.h5"])
+    with h5py.File(buffer, "a") as file:
+        sets = []
+        file.visititems(lambda name, item: sets.append(name) if isinstance(item, h5py.Dataset) else None)
+        del file[sets[0]]
+        file.create_dataset(sets[0], [16 << 20], "f4", chunks=(1 << 20,) if chunked else None)
+    path = tmp_path / "d.keras"
+    write_members(path, {**small[1], "model.weights.h5": buffer.getvalue()})
+    assert path.stat().st_size < 1 << 20
+    assert_refused(path, "its weights are in chunks" if chunked else "its weights claim 67")
 
 
 def test_files_and_endings(small, tmp_path):

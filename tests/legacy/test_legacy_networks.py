@@ -7,21 +7,22 @@ import warnings
 import numpy as np
 import pytest
 from helpers import GOLDEN, assert_close, golden, nchw_to_nhwc, nhwc_to_nchw
+from legacy.torch_files import read_tree, zip_layout
 from network_helpers import make_d, make_g, randomise
 
 import tf_stylegan
 from tf_stylegan.errors import UserError
 from tf_stylegan.images import to_uint8
-from tf_stylegan.legacy import export, npz_io, pickle_io
+from tf_stylegan.legacy import export, npz_io, pickle_io, reading
 from tf_stylegan.legacy.names import get_variables
 from tf_stylegan.legacy.networks import network_from_record, record_from_network
 from tf_stylegan.networks.generator import Generator
 from tf_stylegan.networks.registry import build_network
 from tf_stylegan.pictures.painter import Painter
 
-# file -> labels, architectures of G and D, layers of the mapping network
 pytestmark = pytest.mark.usefixtures("impl")  # TensorFlow's own operations, and the compiled ones
 
+# file -> labels, architectures of G and D, layers of the mapping network
 FILES = {
     "stylegan2-config-f": (0, "skip", "resnet", 8),
     "stylegan2-config-e-Gresnet-Dskip-cond": (3, "resnet", "skip", 8),
@@ -238,6 +239,85 @@ def test_keywords_nobody_knows_are_named_and_left_out():
     with pytest.warns(UserWarning, match="x.pkl: G has keywords this version does not know: min_h, res_log2$"):
         network = network_from_record(dataclasses.replace(record, static_kwargs=strange), "x.pkl")
     assert full_config(network) == full_config(make_g())
+
+
+def test_a_file_that_fails_names_its_unknown_keywords():
+    record = record_from_network(make_g())
+    strange = {**record.static_kwargs, "res_log2": 4, "fmap_max": 0}
+    with pytest.raises(UserError, match=r"^x.pkl: fmap_max must be .*; its keywords res_log2 are not known here$"):
+        network_from_record(dataclasses.replace(record, static_kwargs=strange), "x.pkl")
+
+
+def test_thousands_of_foreign_variables_are_a_short_line():
+    record = record_from_network(make_d(resolution=4))
+    strange = {f"foreign\x1b[2J/{'x' * 150}{i}": np.zeros(1) for i in range(5000)}
+    with pytest.raises(UserError, match=r"left over: foreign\\x1b\[2J/xxx.* and 4988 more$") as caught:
+        network_from_record(dataclasses.replace(record, variables={**record.variables, **strange}))
+    assert len(str(caught.value)) < 1500 and "\x1b" not in str(caught.value)
+    other = {name: np.zeros(7) for name in record_from_network(make_g()).all_variables()}
+    with pytest.raises(UserError, match=r" and \d+ more") as caught:
+        network_from_record(dataclasses.replace(record_from_network(make_g()), variables=other, components={}))
+    assert len(str(caught.value)) < 2000
+
+
+def test_warnings_do_not_command_the_terminal():
+    record = record_from_network(make_g())
+    strange = {f"a\x1b]0;title\x07{i}{'x' * 500}": 0 for i in range(1000)}
+    strange = dataclasses.replace(record, name="G\x9b31m", static_kwargs={**record.static_kwargs, **strange})
+    with pytest.warns(UserWarning, match="keywords this version does not know") as caught:
+        network_from_record(strange, "x.pkl")
+    message = str(caught[0].message)
+    assert message.isprintable() and len(message) < 1500
+    assert r"a\x1b]0;title\x07" in message and message.endswith(" and 988 more")
+
+
+def test_an_average_that_a_file_does_not_have(tmp_path):
+    """rosinality's checkpoints of a training have none, and truncation toward zero is no truncation."""
+    path = GOLDEN / "pickles/rosinality.pt"
+    tree = read_tree(path)
+    del tree["latent_avg"]
+    (tmp_path / "training.pt").write_bytes(zip_layout(tree))
+    with pytest.warns(UserWarning, match="get the mean of 4096 mapped latents instead"):
+        Gs = tf_stylegan.load_generator(tmp_path / "training.pt")
+    w = Gs.mapping(np.random.RandomState(7).randn(20_000, Gs.latent_size))[:, 0].numpy()
+    spread = np.abs(w - w.mean(0)).mean()
+    assert np.abs(Gs.w_avg - w.mean(0)).max() < 0.1 * spread < np.abs(w.mean(0)).max()
+    with pytest.warns(UserWarning, match="4096"):
+        again = tf_stylegan.load_generator(tmp_path / "training.pt", precision="bfloat16")
+    np.testing.assert_array_equal(again.w_avg, Gs.w_avg)  # of a fixed seed
+    whole = pickle_io.read(path)[-1].variables["dlatent_avg"]
+    np.testing.assert_array_equal(tf_stylegan.load_generator(path).w_avg, whole)
+    tf_stylegan.save_networks(tmp_path / "saved.pkl", Gs)
+    np.testing.assert_array_equal(tf_stylegan.load_generator(tmp_path / "saved.pkl").w_avg, Gs.w_avg)
+
+
+def test_an_average_of_labelled_latents():
+    record = pickle_io.read(GOLDEN / "pickles/torch-ada-cond.pkl")[-1]
+    zeros = np.zeros_like(record.variables["dlatent_avg"])
+    Gs = network_from_record(dataclasses.replace(record, variables={"dlatent_avg": zeros}))
+    latents, labels = np.random.RandomState(7).randn(30_000, Gs.latent_size), np.eye(3)[np.arange(30_000) % 3]
+    w = Gs.mapping(latents, labels)[:, 0].numpy()
+    assert np.abs(Gs.w_avg - w.mean(0)).max() < 0.1 * np.abs(w - w.mean(0)).mean()
+
+
+def test_a_network_alone_is_saved_too(tmp_path):
+    D = make_d(resolution=4)
+    tf_stylegan.save_networks(tmp_path / "d.pkl", D)
+    (again,) = tf_stylegan.load_networks(tmp_path / "d.pkl")
+    assert_same_variables([get_variables(again)], [get_variables(D)])
+
+
+def test_which_generator_is_drawn_with(tmp_path):
+    G, D, Gs = pickle_io.read(GOLDEN / "pickles/stylegan2-config-f.pkl")
+    other = dataclasses.replace(G, name="G2")
+    for records, name in (([G, D, Gs], "Gs"), ([Gs, D, G], "Gs"), ([G, D, other], "G2"), ([G, D], "G")):
+        assert reading.choose_generator(records).name == name
+        pickle_io.write(tmp_path / "x.pkl", records)
+        assert tf_stylegan.load_generator(tmp_path / "x.pkl").name == name
+    assert reading.choose_generator([D]) is None
+    pickle_io.write(tmp_path / "x.pkl", D)
+    with pytest.raises(UserError, match=r"x.pkl holds no generator, only D \(D_stylegan2\)$"):
+        tf_stylegan.load_generator(tmp_path / "x.pkl")
 
 
 def test_a_file_of_another_kind_says_so():

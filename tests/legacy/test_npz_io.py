@@ -62,6 +62,15 @@ def example(**changes):
     return dataclasses.replace(record, **changes)
 
 
+def nested(levels):
+    """Components of components."""
+    return {"a": NetworkRecord("n", "f", components=nested(levels - 1))} if levels else {}
+
+
+ENDLESS = []
+ENDLESS.append(ENDLESS)
+
+
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "networks.npz"
@@ -165,7 +174,16 @@ def test_the_same_networks_give_the_same_file(path, tmp_path):
         ({"variables": {"../a": np.zeros(1)}}, "cannot be the name of an array"),
         ({"variables": {"a\nb": np.zeros(1)}}, "cannot be the name of an array"),
         ({"variables": {"a\\b": np.zeros(1)}}, "cannot be the name of an array"),
-        ({"variables": {"G_mapping/Dense0/weight": np.zeros(1)}}, "two arrays would have the name"),
+        ({"variables": {"G_mapping/Dense0/weight": np.zeros(1)}}, "two variables would have the same name"),
+        ({"variables": {"x" * 201: np.zeros(1)}}, "has 201 characters"),
+        ({"func": "x" * 201}, "has 201 characters"),
+        ({"variables": {"a": np.zeros([1] * 33)}}, "33 dimensions"),
+        ({"components": nested(4)}, "more than 4 networks within each other"),
+        ({"components": {str(i): NetworkRecord(str(i), "f") for i in range(64)}}, "may hold 64 of them"),
+        ({"static_kwargs": {"a": {1 << 60: 1}}}, "only text, None and small integers"),
+        ({"static_kwargs": {"a": {1.5: 1}}}, "only text, None and small integers"),
+        ({"static_kwargs": {"a": {(1,): 1}}}, "only text, None and small integers"),
+        ({"static_kwargs": {"a": ENDLESS}}, "nested deeper"),
         ({"static_kwargs": {"f": print}}, "a builtins.builtin_function_or_method cannot be written"),
         ({"source": "x" * (5 << 20)}, "may hold 4194304"),
     ],
@@ -304,11 +322,31 @@ def test_lists_of_contents_that_are_none(text, path):
 
 
 def test_networks_within_networks(path):
-    record = example(components={})
-    for _ in range(5):
-        record = NetworkRecord("n", "f", components={"a": record})
-    npz_io.write(path, record)
+    def add_levels(members):
+        index = index_of(members)
+        empty = {**index["networks"][0], "name": "n", "variables": [], "static_kwargs": {}, "extra": {}}
+        for _ in range(4):
+            index["networks"][0]["components"] = {"a": {**empty, "components": index["networks"][0]["components"]}}
+        members["networks.json"] = json.dumps(index).encode()
+
+    npz_io.write(path, example(components=nested(3), extra={}))
+    assert len(npz_io.read(path)) == 1
+    rewrite(path, add_levels)
     assert_corrupt(path, "within each other")
+
+
+def test_the_longest_names_and_as_many_networks(path):
+    """What the writer takes the reader takes, at every limit."""
+    long = "x" * 200
+    array = {"deep": {(1 << 60) - 1: [np.ones(2)]}}
+    parts = {long: NetworkRecord(long, long, extra=array, variables={long: np.zeros([1] * 32)})}
+    npz_io.write(
+        path,
+        [example(name=long, func=long, components=parts, variables={long: np.ones(1)}), *[example(name=long)] * 20],
+    )
+    first, *others = npz_io.read(path)
+    assert first.components[long].extra["deep"][(1 << 60) - 1][0].tolist() == [1, 1]
+    assert {record.name for record in others} == {long}
 
 
 def test_a_member_more(path):
@@ -339,6 +377,18 @@ def test_a_bomb_that_claims_little(path):
     path.write_bytes(path.read_bytes().replace(big, small))
     tracemalloc.start()
     assert_corrupt(path)
+    assert tracemalloc.get_traced_memory()[1] < 20e6
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize("packing", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_bomb_of_another_packing(packing, path):
+    with zipfile.ZipFile(path, "w", packing) as archive:
+        archive.writestr("networks.json", b" " * (60 << 20))
+    small, big = struct.pack("<I", 100), struct.pack("<I", 60 << 20)
+    path.write_bytes(path.read_bytes().replace(big, small))
+    tracemalloc.start()
+    assert_corrupt(path, "'networks.json' is packed in an unusual way")
     assert tracemalloc.get_traced_memory()[1] < 20e6
     tracemalloc.stop()
 

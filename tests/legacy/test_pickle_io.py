@@ -246,6 +246,11 @@ def test_lists_and_numbers_of_networks(tmp_path):
         assert [r.name for r in pickle_io.read(tmp_path / "out.pkl")] == ["G", "D", "Gs", "G"][:count]
 
 
+def within(levels):
+    """Components of components."""
+    return {"a": NetworkRecord("n", "f", components=within(levels - 1))} if levels else {}
+
+
 GOOD = NetworkRecord("G", "G_main", variables={"w": np.ones(2, "f4")})
 DEEP = []
 for _ in range(60):
@@ -260,6 +265,13 @@ for _ in range(60):
             "static_kwargs: a builtins.builtin_function_or_method cannot be written",
         ),
         ({"static_kwargs": {"a": {1.5: 2}}}, "float as key"),
+        ({"static_kwargs": {"a": {1 << 60: 2}}}, "int as key cannot be written; text and small integers can"),
+        ({"variables": {"x" * 201: np.ones(1)}}, "has 201 characters, 200 are allowed"),
+        ({"name": "x" * 201}, "has 201 characters"),
+        ({"func": "x" * 201}, "has 201 characters"),
+        ({"components": {"x" * 201: NetworkRecord("a", "f")}}, "has 201 characters"),
+        ({"components": within(4)}, "more than 4 networks within each other"),
+        ({"variables": {"a": np.ones([1] * 33)}}, "33 dimensions cannot be written"),
         ({"static_kwargs": {"a": {1, 2}}}, "builtins.set"),
         ({"static_kwargs": {"a": 1j}}, "builtins.complex"),
         ({"static_kwargs": {"a": DEEP}}, "nested deeper"),
@@ -295,6 +307,19 @@ def test_what_cannot_be_written(changes, says, tmp_path):
     with pytest.raises(UserError, match=says):
         pickle_io.write(path, dataclasses.replace(GOOD, **changes))
     assert path.read_bytes() == before and os.listdir(tmp_path) == ["out.pkl"]
+
+
+def test_what_is_written_is_read_at_every_limit(tmp_path):
+    long, keys = "x" * 200, {"a": {(1 << 60) - 1: 1, None: 2}}
+    record = dataclasses.replace(GOOD, name=long, func=long, static_kwargs=keys, components=within(3))
+    pickle_io.write(tmp_path / "out.pkl", [dataclasses.replace(record, variables={long: np.ones([1] * 32)}), record])
+    first, _ = pickle_io.read(tmp_path / "out.pkl")
+    assert first.static_kwargs == keys and first.variables[long].ndim == 32
+    many = dataclasses.replace(GOOD, components={str(i): NetworkRecord(str(i), "f") for i in range(63)})
+    pickle_io.write(tmp_path / "out.pkl", many)
+    assert len(pickle_io.read(tmp_path / "out.pkl")[0].components) == 63
+    with pytest.raises(UserError, match="may hold 64 of them"):
+        pickle_io.write(tmp_path / "out.pkl", [many, GOOD])
 
 
 @pytest.mark.parametrize(

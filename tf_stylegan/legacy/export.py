@@ -1,6 +1,7 @@
 """Networks for other programs: Keras' own files, also read back, and TensorFlow's SavedModel (F4)."""
 
 import contextlib
+import io
 import json
 import math
 import os
@@ -9,6 +10,7 @@ import struct
 import zipfile
 import zlib
 
+import h5py  # Keras' own dependency
 import keras
 import numpy as np
 import tensorflow as tf
@@ -22,7 +24,6 @@ from tf_stylegan.ops.upfirdn_2d import portable
 
 _CONFIG, _WEIGHTS = "config.json", "model.weights.h5"  # members of a .keras archive
 _MAX_CONFIG = 1 << 20  # bytes; ours have about 1000
-_MAX_RATIO = 50  # of unpacked bytes to packed ones; Keras does not pack
 
 
 # ---- .keras
@@ -107,10 +108,13 @@ def _read_config(path):
     """(name of the function, checked keywords, bytes of the weights member)."""
     with zipfile.ZipFile(path) as archive:
         config, weights = (archive.getinfo(name) for name in (_CONFIG, _WEIGHTS))
-        if config.file_size > _MAX_CONFIG or weights.file_size > _MAX_RATIO * max(weights.compress_size, 1):
+        # Keras packs nothing; of what is packed by bz2 or LZMA, `zipfile` unpacks any number of bytes at once.
+        if any(info.compress_type != zipfile.ZIP_STORED for info in (config, weights)):
+            raise _corrupt(path, "its members are packed, which Keras does not do: pack it again with zip -0")
+        if config.file_size > _MAX_CONFIG or weights.file_size > os.path.getsize(path):
             raise _corrupt(path, f"its members claim {config.file_size} and {weights.file_size} bytes")
-        with archive.open(config) as member:
-            config = json.loads(member.read(config.file_size))
+        config = json.loads(archive.read(config))
+        _check_arrays(path, archive.read(weights))
     kinds = {keras.saving.get_registered_name(cls): func for func, cls in reversed(NETWORKS.items())}
     kind = config["registered_name"]
     if kind not in kinds:
@@ -121,6 +125,18 @@ def _read_config(path):
         if not all(part is None or isinstance(part, bool | int | float | str) for part in parts):
             raise UserError(f"{path}: the keyword {name[:80]!a} is no plain value")
     return kinds[kind], keywords, weights.file_size
+
+
+def _check_arrays(path, data):
+    """Refuses HDF5 whose arrays are larger than their file: those in chunks may claim what is not there, or swell."""
+    arrays = []
+    with h5py.File(io.BytesIO(data), "r") as file:
+        file.visititems(lambda _, item: arrays.append(item) if isinstance(item, h5py.Dataset) else None)
+        if any(array.chunks for array in arrays):
+            raise _corrupt(path, "its weights are in chunks, which Keras does not write")
+        claimed = sum(math.prod(array.shape or ()) * array.dtype.itemsize for array in arrays)
+    if claimed > len(data):
+        raise _corrupt(path, f"its weights claim {claimed} bytes, the file has {len(data)}")
 
 
 # ---- SavedModel

@@ -8,6 +8,23 @@ import numpy as np
 
 from tf_stylegan.errors import UserError
 
+_LISTED = 12  # names in a message
+
+
+def shown(name):
+    """A name from a file for a message: short, and nothing in it that a terminal might obey."""
+    return ascii(str(name))[1:-1][:60]
+
+
+def listed(names):
+    """Some names from a file for a message, in their order; however many there are, the line is short."""
+    names = list(names)
+    return (", ".join(map(shown, names[:_LISTED])) or "nothing") + _more(names)
+
+
+def _more(items):
+    return f" and {len(items) - _LISTED} more" * (len(items) > _LISTED)
+
 
 def legacy_name(network, variable):
     """Legacy name of a variable of a built network (or of a part of one): its path within that network."""
@@ -57,11 +74,12 @@ def check_variables(network_name, shapes, arrays):
     problems = []
     missing, extra = sorted(shapes.keys() - arrays.keys()), sorted(arrays.keys() - shapes.keys())
     if missing:
-        problems.append(f"missing: {', '.join(missing)}")
+        problems.append(f"missing: {listed(missing)}")
     if extra:
-        problems.append(f"left over: {', '.join(extra)}")
-    for name in sorted(shapes.keys() & arrays.keys()):
-        if list(arrays[name].shape) != list(shapes[name]):
-            problems.append(f"{name} is {list(arrays[name].shape)}, the network has {list(shapes[name])}")
+        problems.append(f"left over: {listed(extra)}")
+    other = [name for name in sorted(shapes.keys() & arrays.keys()) if list(arrays[name].shape) != list(shapes[name])]
+    for name in other[:_LISTED]:
+        found = str(list(arrays[name].shape))[:60]
+        problems.append(f"{shown(name)} is {found}, the network has {list(shapes[name])}")
     if problems:
-        raise UserError(f"the variables do not fit network {network_name}: {'; '.join(problems)}")
+        raise UserError(f"the variables do not fit network {shown(network_name)}: {'; '.join(problems)}{_more(other)}")

@@ -3,23 +3,37 @@
 import dataclasses
 import inspect
 import mmap
-import os
 import warnings
 
 import numpy as np
 
-from tf_stylegan.download import local_path
 from tf_stylegan.errors import UserError
 from tf_stylegan.layers.core import weights_from
-from tf_stylegan.legacy import npz_io, pickle_io
-from tf_stylegan.legacy.export import read_keras
-from tf_stylegan.legacy.names import check_variables, from_legacy, get_variables
+from tf_stylegan.legacy import pickle_io
+from tf_stylegan.legacy.names import check_variables, from_legacy, get_variables, listed, shown
+from tf_stylegan.legacy.pickle_names import NETWORK_CLASSES
+from tf_stylegan.legacy.reading import choose_generator, read_records
+from tf_stylegan.legacy.torch_layouts import lacks_average
+from tf_stylegan.networks.base import Network
 from tf_stylegan.networks.generator import Generator
+from tf_stylegan.networks.progan import DiscriminatorProGAN, GeneratorProGAN
 from tf_stylegan.networks.registry import NETWORKS, build_network
+from tf_stylegan.networks.stylegan1 import (
+    DiscriminatorStyleGAN1,
+    GeneratorStyleGAN1,
+    MappingStyleGAN1,
+    SynthesisStyleGAN1,
+)
 
 # Our pickles carry a comment where the original's carry their source text, which those execute on loading.
-SOURCE_COMMENT = "# written by tf_stylegan; the networks are those of {} of NVlabs/{}\n"
-_HOMES = {4: ("training/networks_stylegan2.py", "stylegan2"), 5: ("training/networks.py", "stylegan2-ada")}
+SOURCE_COMMENT = "# written by tf_stylegan; the networks are those of {} of {}\n"
+_HOMES = {
+    2: ("networks.py", "tkarras/progressive_growing_of_gans"),
+    3: ("training/networks_stylegan.py", "NVlabs/stylegan"),
+    4: ("training/networks_stylegan2.py", "NVlabs/stylegan2"),
+    5: ("training/networks.py", "NVlabs/stylegan2-ada"),
+}
+_STYLEGAN1 = (GeneratorStyleGAN1, MappingStyleGAN1, SynthesisStyleGAN1, DiscriminatorStyleGAN1)
 
 # What the originals let a caller set at run time or for training; found in files, it says nothing about the network.
 _RUN_TIME = {
@@ -36,6 +50,9 @@ _PORTABLE = {
 }
 _OF_LABEL_MAPPING = {"mapping_layers", "mapping_fmaps", "mapping_lrmul"}  # of a discriminator that embeds its labels
 _OWN_VARIABLES = ("lod", "dlatent_avg")  # of a generator; the rest belongs to its parts
+
+
+_MAX_MESSAGE = 4000  # characters: keywords are quoted, and a file may hold any
 
 
 class _Misfit(Exception):
@@ -64,11 +81,11 @@ def load_networks(path, only=None, precision=None):
     for record in records:
         if record.name == only:
             return network_from_record(record, path, precision)
-    raise UserError(f"{path} holds no network named {only!r}, only {', '.join(record.name for record in records)}")
+    raise UserError(f"{path} holds no network named {only!r}, only {listed(record.name for record in records)}")
 
 
 def load_generator(path, precision=None):
-    """The generator to draw with: the last one in a file of networks, by custom the moving average Gs.
+    """The generator to draw with: Gs, the moving average, else the last generator in a file of networks.
 
     Args:
         path, precision: as `load_networks`.
@@ -78,31 +95,22 @@ def load_generator(path, precision=None):
         UserError: as `load_networks`, or there is no generator.
     """
     records = read_records(path)
-    generators = [record for record in records if record.func.rsplit(".", 1)[-1].startswith("G_")]
-    if not generators:
-        raise UserError(f"{path} holds no generator, only {', '.join(f'{r.name} ({r.func})' for r in records)}")
-    return network_from_record(generators[-1], path, precision)
-
-
-def read_records(path):
-    """NetworkRecords of any file that `load_networks` opens; `path` as there."""
-    path = local_path(path)
-    if os.fspath(path).endswith(".npz"):
-        return npz_io.read(path)
-    if os.fspath(path).endswith(".keras"):
-        return (record_from_network(read_keras(path)),)
-    return pickle_io.read(path)
+    generator = choose_generator(records)
+    if generator is None:
+        raise UserError(f"{path} holds no generator, only {listed(f'{r.name} ({r.func})' for r in records)}")
+    return network_from_record(generator, path, precision)
 
 
 def save_networks(path, networks):
-    """Writes networks as one pickle in the layout of version 4 (NVlabs/stylegan2) or 5 (StyleGAN2-ADA), atomically.
+    """Writes networks as one pickle in the layout of their originals (versions 2 to 5), atomically.
 
     Networks that were loaded keep what else their file said of them, its source text included.
 
     Args:
         path: file to write.
-        networks: generators and discriminators, by custom (G, D, Gs).
+        networks: one network, or several: by custom (G, D, Gs).
     """
+    networks = [networks] if isinstance(networks, Network) else networks
     pickle_io.write(path, [record_from_network(network) for network in networks])
 
 
@@ -121,7 +129,8 @@ def network_options(record, where="pickle"):
     func = record.func.rsplit(".", 1)[-1]
     if func not in NETWORKS:
         raise UserError(
-            f"{where}: {record.name} is a network of kind {record.func!r}; this version knows {', '.join(NETWORKS)}"
+            f"{where}: {shown(record.name)} is a network of kind '{shown(record.func)}'; this version knows "
+            f"{', '.join(NETWORKS)}"
         )
     keywords = dict(record.static_kwargs)
     for part, component in record.components.items():
@@ -146,21 +155,35 @@ def network_from_record(record, where="pickle", precision=None):
         ValueError,
         ArithmeticError,
     ) as error:  # files hold any value; Keras refuses some
-        raise UserError(f"{where}: {error}") from error
+        others = f"; its keywords {listed(unknown)} are not known here" if unknown else ""
+        raise UserError(f"{where}: {str(error)[:_MAX_MESSAGE]}{others}") from error
+    if lacks_average(record):
+        _give_average(network)
     damaged = [v.path.partition("/")[2] for v in network.variables if not np.all(np.isfinite(v))]
     if damaged:
         warnings.warn(
-            f"{where}: {record.name} has numbers that are not finite in {', '.join(damaged[:5])}"
-            f"{' …' * (len(damaged) > 5)}: it is damaged, or its training had failed",
+            f"{where}: {shown(record.name)} has numbers that are not finite in {listed(damaged)}: it is damaged, or "
+            "its training had failed",
             stacklevel=2,
         )
     if unknown:
         warnings.warn(
-            f"{where}: {record.name} has keywords this version does not know: {', '.join(unknown)}", stacklevel=2
+            f"{where}: {shown(record.name)} has keywords this version does not know: {listed(unknown)}", stacklevel=2
         )
     network.legacy_record = _without_arrays(record)
     _release_pages(record)
     return network
+
+
+def _give_average(network):
+    """Sets the average of w to the mean of mapped latents, always the same ones."""
+    rnd, means = np.random.RandomState(0), []
+    for _ in range(16):  # a few at a time: w comes with a copy for every layer
+        latents, labels = rnd.randn(256, network.latent_size), np.zeros([256, network.label_size], np.float32)
+        if network.label_size:
+            labels[np.arange(256), rnd.randint(network.label_size, size=256)] = 1
+        means.append(np.mean(network.mapping(latents, labels)[:, 0], axis=0))
+    network.dlatent_avg.assign(np.mean(means, axis=0))
 
 
 def _release_pages(record):
@@ -246,7 +269,8 @@ def _func(network):
 
 
 def _record(network, func, is_ada, variables, components=None):
-    version = 5 if is_ada else 4
+    is_progan = isinstance(network, GeneratorProGAN | DiscriminatorProGAN)
+    version = 2 if is_progan else 3 if isinstance(network, _STYLEGAN1) else 5 if is_ada else 4
     return pickle_io.NetworkRecord(
         name=network.name,
         func=func,
@@ -255,6 +279,7 @@ def _record(network, func, is_ada, variables, components=None):
         components=components or {},
         variables=variables,
         source=SOURCE_COMMENT.format(*_HOMES[version]),
+        class_path=NETWORK_CLASSES[is_progan],
         extra=_interface(network) if is_ada else {},
     )
 

@@ -17,15 +17,23 @@ import numpy as np
 
 from tf_stylegan.errors import UserError
 from tf_stylegan.files import atomic_write
+from tf_stylegan.legacy.pickle_limits import (
+    DTYPES,
+    MAX_DIMENSIONS,
+    MAX_LEVELS,
+    MAX_NAME,
+    MAX_NETWORKS,
+    MAX_WRITTEN_DEPTH,
+    VERSIONS,
+    is_key,
+)
 from tf_stylegan.legacy.pickle_names import NETWORK_CLASSES
-from tf_stylegan.legacy.pickle_records import NetworkRecord
+from tf_stylegan.legacy.pickle_records import NetworkRecord, check_records
 from tf_stylegan.legacy.pickle_values import CorruptPickleError
 
 INDEX = "networks.json"
 _FORMAT = "tf_stylegan networks, 1"
 _TEXT_FIELDS = ("name", "func", "class_path", "origin")
-_DTYPES = {"b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8"}
-_VERSIONS = (2, 3, 4, 5)
 _HEADER = re.compile(  # of an .npy file of numbers, as NumPy writes it
     rb"\x93NUMPY\x01\x00(?P<length>..)\{'descr': '(?P<dtype>[<>|](?:b1|[iu][1248]|f[248]))', "
     rb"'fortran_order': (?P<fortran>True|False), 'shape': \((?P<shape>[0-9, ]{0,400})\), \} *\n",
@@ -37,7 +45,6 @@ _MAX_INDEX = 4 << 20  # bytes of JSON
 _MAX_MEMBER_LIST = 4 << 20  # bytes of the zip's directory
 _MAX_RATIO = 50  # of all bytes unpacked to those in the file: weights can be packed by a tenth, zeros a thousandfold
 _MAX_SLACK = 1 << 20  # bytes that need no justification
-_MAX_NETWORKS, _MAX_LEVELS, _MAX_NAME, _MAX_DIMENSIONS = 64, 4, 200, 32
 
 
 # ---- writing
@@ -52,13 +59,13 @@ def write(path, records):
     Raises:
         UserError: a record holds something that cannot be written (the message says where), or the file cannot be.
     """
-    records = (records,) if isinstance(records, NetworkRecord) else tuple(records)
+    records = check_records(records)
     writer = _Writer()
     names, networks = set(), []
     for record in records:
         name = record.name
         while name in names:  # a file may hold two networks of one name
-            name += "-"
+            name = f"{record.name[: MAX_NAME - 3]}-{len(names)}"
         names.add(name)
         networks.append({"members": name, **writer.network(record, name)})
     index = json.dumps({"format": _FORMAT, "sources": list(writer.sources), "networks": networks}, indent=1).encode()
@@ -102,12 +109,14 @@ class _Writer:
             raise UserError(f"{name!a} cannot be the name of an array in an .npz file")
         if name in self.arrays:
             raise UserError(f"two arrays would have the name {name}")
-        if array.dtype.str[1:] not in _DTYPES:
-            raise UserError(f"{name}: expected an array of plain numbers, got {array.dtype}")
+        if array.dtype.str[1:] not in DTYPES or array.ndim > MAX_DIMENSIONS:
+            raise UserError(f"{name}: expected an array of plain numbers, got {array.dtype}, {array.ndim} dimensions")
         self.arrays[name] = array
 
-    def value(self, value, where):
+    def value(self, value, where, depth=0):
         """A plain value as JSON; what JSON has not is an object with one key that begins with $."""
+        if depth > MAX_WRITTEN_DEPTH:
+            raise UserError(f"{where}: nested deeper than {MAX_WRITTEN_DEPTH} levels (or contains itself)")
         if isinstance(value, np.generic):
             value = value.item()
         if value is None or isinstance(value, bool | int | float | str):
@@ -119,12 +128,15 @@ class _Writer:
             self.array(name, value)
             return {"$array": name}
         if isinstance(value, list | tuple):
-            values = [self.value(part, where) for part in value]
+            values = [self.value(part, where, depth + 1) for part in value]
             return values if isinstance(value, list) else {"$tuple": values}
         if isinstance(value, dict):
+            if not all(map(is_key, value)):
+                raise UserError(f"{where}: only text, None and small integers can be keys in an .npz file")
+            parts = {key: self.value(part, where, depth + 1) for key, part in value.items()}
             if all(isinstance(key, str) and not key.startswith("$") for key in value):
-                return {key: self.value(part, where) for key, part in value.items()}
-            return {"$dict": [[self.value(key, where), self.value(part, where)] for key, part in value.items()]}
+                return parts
+            return {"$dict": [list(item) for item in parts.items()]}
         raise UserError(f"{where}: a {type(value).__module__}.{type(value).__name__} cannot be written to an .npz file")
 
 
@@ -194,6 +206,10 @@ class _Reader:
             checkpoint = "progress.npy" in self.members
             what = "a training checkpoint, no file of networks" if checkpoint else "something else"
             raise self.corrupt(f"it has no {INDEX}, so it holds {what}")
+        # Of DEFLATE alone `zipfile` unpacks no more than it is asked for; bz2 and LZMA give a whole chunk's worth.
+        for name, info in self.members.items():
+            if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise self.corrupt(f"{name[:80]!a} is packed in an unusual way; pack it again as plain zip")
         # Stored members may not overlap, packed ones not swell: both would multiply what the file has.
         stored = sum(info.compress_size for info in self.members.values())
         unpacked = sum(info.file_size for info in self.members.values())
@@ -229,17 +245,17 @@ class _Reader:
         return records
 
     def text(self, value, what):
-        if not isinstance(value, str) or len(value) > _MAX_NAME:
+        if not isinstance(value, str) or len(value) > MAX_NAME:
             raise self.corrupt(f"a network's {what} is no short text")
         return value
 
     def network(self, state, members, level=1):
         self.count += 1
-        if self.count > _MAX_NETWORKS or level > _MAX_LEVELS:
-            raise self.corrupt(f"it holds more than {_MAX_NETWORKS} networks or {_MAX_LEVELS} within each other")
+        if self.count > MAX_NETWORKS or level > MAX_LEVELS:
+            raise self.corrupt(f"it holds more than {MAX_NETWORKS} networks or {MAX_LEVELS} within each other")
         text = {name: self.text(state[name], name) for name in _TEXT_FIELDS}
         version = state["version"]
-        if type(version) is not int or version not in _VERSIONS or text["class_path"] not in NETWORK_CLASSES:
+        if type(version) is not int or version not in VERSIONS or text["class_path"] not in NETWORK_CLASSES:
             raise self.corrupt(f"network {members[:80]!a} is of an unknown version or class")
         plain = {name: self.value(state[name]) for name in ("static_kwargs", "extra")}
         if not all(isinstance(value, dict) and all(isinstance(key, str) for key in value) for value in plain.values()):
@@ -272,7 +288,7 @@ class _Reader:
         if kind == "$bytes":
             return base64.b64decode(content, validate=True)
         if kind == "$array":
-            return self.array(self.text(content, "array"))
+            return self.array(content)  # of a name that the archive has
         if kind == "$tuple" and isinstance(content, list):
             return tuple(self.value(part) for part in content)
         if kind == "$dict":
@@ -289,13 +305,13 @@ class _Reader:
             raise self.corrupt(f"{name} is no array of plain numbers")
         shape = tuple(int(size) for size in header["shape"].split(b",") if size)
         dtype = np.dtype(header["dtype"].decode())
-        if len(shape) > _MAX_DIMENSIONS or math.prod(shape) * dtype.itemsize != len(data) - header.end():
+        if len(shape) > MAX_DIMENSIONS or math.prod(shape) * dtype.itemsize != len(data) - header.end():
             raise self.corrupt(f"{name} claims the shape {shape} and has {len(data)} bytes"[:300])
         array = np.ndarray(shape, dtype, data, header.end(), order="F" if header["fortran"] == b"True" else "C")
         return array if dtype.isnative else array.astype(dtype.newbyteorder("="))
 
 
 def _key(key):
-    if key is not None and not isinstance(key, str | int | float):
-        raise ValueError("a key of a dict that is no number and no text")
+    if not is_key(key):
+        raise ValueError("a key of a dict that is no text and no small integer")
     return key

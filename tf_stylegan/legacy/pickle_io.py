@@ -15,23 +15,16 @@ import numpy as np
 
 from tf_stylegan.errors import UserError
 from tf_stylegan.files import atomic_write
+from tf_stylegan.legacy.pickle_limits import MAX_LEVELS, MAX_NAME, MAX_NETWORKS, VERSIONS
 from tf_stylegan.legacy.pickle_machine import Machine
-from tf_stylegan.legacy.pickle_names import NETWORK_CLASSES, NETWORK_NAMES
-from tf_stylegan.legacy.pickle_records import NetworkRecord
+from tf_stylegan.legacy.pickle_names import NETWORK_NAMES
+from tf_stylegan.legacy.pickle_records import STATE_FIELDS, NetworkRecord, check_records, has_clash
 from tf_stylegan.legacy.pickle_values import CorruptPickleError, Instance
 from tf_stylegan.legacy.pickle_writer import PickleWriter
 from tf_stylegan.legacy.torch_archive import MAGICS, read_zip
 from tf_stylegan.legacy.torch_networks import records
 from tf_stylegan.legacy.torch_pickle import MAGIC, TORCH_NAMES, Module, read_chained
 
-VERSIONS = (2, 3, 4, 5)
-_MAX_NETWORKS = 64
-_MAX_LEVELS = 4  # components of components; real ones have none
-_MAX_NAME = 200  # characters: names are joined for every variable, so a file could multiply itself with a long one
-_FIELDS = ("version", "name", "static_kwargs", "components", "build_module_src", "build_func_name", "variables")
-_KINDS = dict.fromkeys(("name", "func", "source", "origin"), str) | dict.fromkeys(
-    ("static_kwargs", "components", "variables", "extra"), dict
-)
 _OTHER_FORMATS = (  # what people's downloads turn out to be
     (b"\x1f\x8b", "gzip-compressed; unpack it first"),
     (b"<", "a web page: the download failed"),
@@ -50,13 +43,13 @@ def read(path):
     Those are `Network` pickles of TensorFlow (ProGAN to StyleGAN2-ADA), pickles of stylegan2-ada-pytorch and of the
     StyleGAN2 networks of stylegan3, and checkpoints of rosinality/stylegan2-pytorch. PyTorch is not needed.
 
-    The file is mapped, so that this costs neither time nor memory for the variables until they are used; it must not be
-    changed in place meanwhile (replacing it, as `write` does, is fine).
+    The file is mapped: variables take no memory until they are used, and no time either, except that zip archives are
+    read once for their checksums. It must not be changed in place meanwhile (replacing it, as `write` does, is fine).
 
     Returns:
         tuple of NetworkRecord: (G, D, Gs), or those of them that the file holds. Records of PyTorch's families have
         the names, layouts and keywords of StyleGAN2-ADA for TensorFlow. A checkpoint without the average of w gives
-        zeros for it, with a warning: truncation has no meaning then, and the record's `truncation_psi` is 1.
+        zeros for it, with a warning, and the record's `truncation_psi` is 1; `network_from_record` makes up for it.
     Raises:
         UnsafePickleError: the file asks for something that could run code.
         CorruptPickleError: the file is damaged or holds no networks that are known here.
@@ -126,8 +119,8 @@ class _Reader:
 
     def network(self, instance, where, level=1):
         self.count += 1
-        if self.count > _MAX_NETWORKS or level > _MAX_LEVELS:
-            raise self.corrupt(f"it holds more than {_MAX_NETWORKS} networks or {_MAX_LEVELS} within each other")
+        if self.count > MAX_NETWORKS or level > MAX_LEVELS:
+            raise self.corrupt(f"it holds more than {MAX_NETWORKS} networks or {MAX_LEVELS} within each other")
         state = instance.state
         if state is None or not all(type(key) is str for key in state):
             raise self.corrupt(f"{where} has no state")
@@ -144,21 +137,23 @@ class _Reader:
         parts = components.items()
         record = NetworkRecord(
             name=self.short(name, where),
-            func=self.get(state, where, "build_func_name", str),
+            func=self.short(self.get(state, where, "build_func_name", str), where),
             version=version,
             static_kwargs=self.get(state, where, "static_kwargs", dict),
-            components={key: self.network(part, f"component {key[:40]!a}", level + 1) for key, part in parts},
+            components={
+                self.short(key, where): self.network(part, f"component {key[:40]!a}", level + 1) for key, part in parts
+            },
             variables=self.variables(self.get(state, where, "variables", list), where),
             source=self.get(state, where, "build_module_src", str),
             class_path=instance.class_path,
-            extra=self.plain({key: value for key, value in state.items() if key not in _FIELDS}, where),
+            extra=self.plain({key: value for key, value in state.items() if key not in STATE_FIELDS}, where),
         )
-        if _has_clash(record):
+        if has_clash(record):
             raise self.corrupt(f"{where} has two variables of one name")
         return record
 
     def short(self, name, where):
-        if len(name) > _MAX_NAME:
+        if len(name) > MAX_NAME:
             raise self.corrupt(f"{where} has a name of {len(name)} characters")
         return name
 
@@ -203,12 +198,6 @@ class _Reader:
         raise self.corrupt(f"{where} has {_a(kind)} where plain values belong")
 
 
-def _has_clash(record):
-    """Whether two variables of a network get the same full name."""
-    total = len(record.variables) + sum(len(part.all_variables()) for part in record.components.values())
-    return len(record.all_variables()) != total
-
-
 def write(path, records, protocol=4):
     """Writes a network pickle that the originals, stylegan2-ada-pytorch and this package read, with any NumPy.
 
@@ -222,11 +211,7 @@ def write(path, records, protocol=4):
     Raises:
         UserError: a record that cannot be written (the message says where), or the file cannot be.
     """
-    records = (records,) if isinstance(records, NetworkRecord) else tuple(records)
-    if not records:
-        raise UserError("write takes at least one network, got none")
-    for record in records:
-        _check(record)
+    records = check_records(records)
     with atomic_write(path) as file:
         writer = PickleWriter(file, protocol)
         if len(records) == 1:
@@ -236,29 +221,6 @@ def write(path, records, protocol=4):
                 for record in records:
                     _write_network(writer, record)
         writer.stop()
-
-
-def _check(record):
-    if not isinstance(record, NetworkRecord):
-        raise UserError(f"write takes NetworkRecord, got {type(record).__name__}")
-    for key, kind in _KINDS.items():
-        value = getattr(record, key)
-        if not isinstance(value, kind) or (kind is dict and not all(isinstance(k, str) for k in value)):
-            raise UserError(
-                f"{key} of network {record.name} must be a {kind.__name__}{' with text as keys' * (kind is dict)}, "
-                f"got {type(value).__name__}"
-            )
-    if record.version not in VERSIONS or record.class_path not in NETWORK_CLASSES:
-        raise UserError(
-            f"network {record.name}: version must be one of {VERSIONS} and class_path one of {NETWORK_CLASSES}, "
-            f"got {record.version!r} and {record.class_path!r}"
-        )
-    if clash := set(record.extra) & set(_FIELDS):
-        raise UserError(f"network {record.name}: extra may not hold {sorted(clash)}, which have fields of their own")
-    for component in record.components.values():
-        _check(component)
-    if _has_clash(record):
-        raise UserError(f"network {record.name}: two variables would have the same name")
 
 
 def _write_network(writer, record):

@@ -17,6 +17,7 @@ import re
 import struct
 from collections.abc import Callable, Mapping
 
+from tf_stylegan.legacy.pickle_limits import is_key
 from tf_stylegan.legacy.pickle_opcodes import HANDLERS
 from tf_stylegan.legacy.pickle_values import CorruptPickleError, Instance, Marker, Pending, UnsafePickleError
 
@@ -189,9 +190,8 @@ class Machine:
 
     def check_keys(self, keys):
         """Refuses what should not be hashed."""
-        # Hashing a deep tuple recurses in C; huge integers can be made to collide.
-        for key in keys:
-            if type(key) not in (str, bytes, bool, type(None)) and not (type(key) is int and abs(key) < 1 << 60):
+        for key in keys:  # hashing a deep tuple recurses in C
+            if type(key) is not bytes and not is_key(key):
                 raise self.corrupt(f"a {type(key).__name__} as key of a dict or member of a set")
 
     def _check_tree(self, root):

@@ -1,6 +1,7 @@
 """The names a network pickle may ask for, and what each of them does here (standard library and NumPy).
 
-Arrays come out as read-only views of the file's bytes, perhaps unaligned; only those of foreign byte order are copied.
+Arrays come out as read-only views of the file's bytes, perhaps unaligned. Copied are those of foreign byte order and
+those whose bytes the file has as text (protocols 0 to 2), within the machine's budget.
 """
 
 import math
@@ -8,10 +9,10 @@ import re
 
 import numpy as np
 
+from tf_stylegan.legacy.pickle_limits import MAX_DIMENSIONS
 from tf_stylegan.legacy.pickle_values import Instance, Marker, Pending
 
 _DTYPE = re.compile(r"[<>=|]?(b1|[iu][1248]|f[248])")  # plain numbers: an object array would hold pickled objects
-_MAX_DIMENSIONS = 32
 _MAX_DIMENSION = 1 << 40
 
 
@@ -63,7 +64,7 @@ def _array(machine, data, dtype, shape, order):
         data = data.encode("latin-1")
     if not isinstance(dtype, np.dtype) or type(data) not in (bytes, memoryview) or type(shape) is not tuple:
         raise machine.corrupt("a NumPy array with malformed state")
-    if len(shape) > _MAX_DIMENSIONS or not all(type(n) is int and 0 <= n <= _MAX_DIMENSION for n in shape):
+    if len(shape) > MAX_DIMENSIONS or not all(type(n) is int and 0 <= n <= _MAX_DIMENSION for n in shape):
         raise machine.corrupt("a NumPy array with an impossible shape")
     if math.prod(shape) * dtype.itemsize != len(data):
         raise machine.corrupt(f"a NumPy array of shape {list(shape)}, {dtype}, with {len(data)} bytes of data")

@@ -1,8 +1,15 @@
-"""What every reader of network files returns: `NetworkRecord` (standard library and NumPy)."""
+"""What every reader of network files returns and every writer takes: `NetworkRecord` (standard library and NumPy)."""
 
 from dataclasses import dataclass, field
 
+from tf_stylegan.errors import UserError
+from tf_stylegan.legacy.pickle_limits import MAX_LEVELS, MAX_NAME, MAX_NETWORKS, VERSIONS
 from tf_stylegan.legacy.pickle_names import NETWORK_CLASSES
+
+STATE_FIELDS = ("version", "name", "static_kwargs", "components", "build_module_src", "build_func_name", "variables")
+_KINDS = dict.fromkeys(("name", "func", "source", "origin"), str) | dict.fromkeys(
+    ("static_kwargs", "components", "variables", "extra"), dict
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,3 +53,52 @@ class NetworkRecord:
             for name, value in component.all_variables().items():
                 result[f"{component.name}/{name}"] = value
         return result
+
+
+def has_clash(record):
+    """Whether two variables of a network get the same full name."""
+    total = len(record.variables) + sum(len(part.all_variables()) for part in record.components.values())
+    return len(record.all_variables()) != total
+
+
+def check_records(records):
+    """What a writer was given, one record or several, as a tuple.
+
+    Raises:
+        UserError: no records, or such as readers refuse; the message says where.
+    """
+    records = (records,) if isinstance(records, NetworkRecord) else tuple(records)
+    if not records:
+        raise UserError("write takes at least one network, got none")
+    if sum(map(_check, records)) > MAX_NETWORKS:
+        raise UserError(f"a file of networks may hold {MAX_NETWORKS} of them, components included")
+    return records
+
+
+def _check(record, level=1):
+    """Number of networks in a record."""
+    if not isinstance(record, NetworkRecord):
+        raise UserError(f"write takes NetworkRecord, got {type(record).__name__}")
+    for key, kind in _KINDS.items():
+        value = getattr(record, key)
+        if not isinstance(value, kind) or (kind is dict and not all(isinstance(k, str) for k in value)):
+            raise UserError(
+                f"{key} of network {record.name} must be a {kind.__name__}{' with text as keys' * (kind is dict)}, "
+                f"got {type(value).__name__}"
+            )
+    for name in (record.name, record.func, record.origin, *record.components, *record.variables):
+        if len(name) > MAX_NAME:
+            raise UserError(f"a name in network {record.name[:40]} has {len(name)} characters, {MAX_NAME} are allowed")
+    if record.version not in VERSIONS or record.class_path not in NETWORK_CLASSES:
+        raise UserError(
+            f"network {record.name}: version must be one of {VERSIONS} and class_path one of {NETWORK_CLASSES}, "
+            f"got {record.version!r} and {record.class_path!r}"
+        )
+    if clash := set(record.extra) & set(STATE_FIELDS):
+        raise UserError(f"network {record.name}: extra may not hold {sorted(clash)}, which have fields of their own")
+    if level > MAX_LEVELS:
+        raise UserError(f"network {record.name}: more than {MAX_LEVELS} networks within each other")
+    count = 1 + sum(_check(component, level + 1) for component in record.components.values())
+    if has_clash(record):
+        raise UserError(f"network {record.name}: two variables would have the same name")
+    return count

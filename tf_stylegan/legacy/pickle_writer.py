@@ -11,9 +11,8 @@ import struct
 import numpy as np
 
 from tf_stylegan.errors import UserError
+from tf_stylegan.legacy.pickle_limits import DTYPES, MAX_DIMENSIONS, MAX_WRITTEN_DEPTH, is_key
 
-_MAX_DEPTH = 50
-_DTYPES = {"b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8"}  # what the reader allows
 _U4_END = 1 << 32
 
 
@@ -85,8 +84,8 @@ class PickleWriter:
         """
         if isinstance(value, np.generic):
             value = value.item()
-        if depth > _MAX_DEPTH:
-            raise UserError(f"{where}: nested deeper than {_MAX_DEPTH} levels (or contains itself)")
+        if depth > MAX_WRITTEN_DEPTH:
+            raise UserError(f"{where}: nested deeper than {MAX_WRITTEN_DEPTH} levels (or contains itself)")
         if value is None:
             self._emit(opcodes.NONE)
         elif isinstance(value, bool):
@@ -109,9 +108,9 @@ class PickleWriter:
         elif isinstance(value, dict):
             with self.dict():
                 for key, part in value.items():
-                    if not isinstance(key, (str, int, type(None))):
+                    if not is_key(key):
                         raise UserError(
-                            f"{where}: a {type(key).__name__} as key cannot be written; text and integers can"
+                            f"{where}: a {type(key).__name__} as key cannot be written; text and small integers can"
                         )
                     self.value(key, where)
                     self.value(part, where, depth + 1)
@@ -152,10 +151,12 @@ class PickleWriter:
         Raises:
             UserError: not an array of plain numbers, naming `where`.
         """
-        if not isinstance(array, (np.ndarray, np.generic)) or array.dtype.str[1:] not in _DTYPES:
+        if not isinstance(array, (np.ndarray, np.generic)) or array.dtype.str[1:] not in DTYPES:
             what = f"array of {array.dtype}" if isinstance(array, (np.ndarray, np.generic)) else type(array).__name__
             raise UserError(f"{where}: expected a NumPy array of plain numbers, got {what}")
         shape = array.shape
+        if len(shape) > MAX_DIMENSIONS:
+            raise UserError(f"{where}: an array of {len(shape)} dimensions cannot be written, {MAX_DIMENSIONS} can")
         # No copy for the usual array; others are copied one at a time.
         array = np.ascontiguousarray(array, array.dtype.newbyteorder("<")).reshape(-1)
         self._global("numpy.core.multiarray._reconstruct")

@@ -2,7 +2,7 @@
 
 Standard library only. The archive's tables are checked before anything is believed: members are stored as they are,
 lie within the file, do not overlap and have plain names that occur once. Python's `zipfile` would check none of this
-and would fill the memory with a hostile list of members. Checksums are not compared: that would read the whole file.
+and would fill the memory with a hostile list of members. Checksums are compared of the members that are used.
 Format: PKWARE's APPNOTE, sections 4.3 and 4.4.
 """
 

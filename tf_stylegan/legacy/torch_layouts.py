@@ -9,12 +9,12 @@ import warnings
 
 import numpy as np
 
+from tf_stylegan.legacy.names import listed
 from tf_stylegan.legacy.pickle_records import NetworkRecord
 from tf_stylegan.legacy.pickle_values import CorruptPickleError
 
 MAX_RESOLUTION = 1 << 14
 _MAX_TAPS = 64
-_LISTED = 12  # names in a message
 
 
 class Source:
@@ -162,11 +162,17 @@ def _outputs(tensor):
     return tensor.shape[-4] if len(tensor.shape) >= 4 else 0
 
 
+def lacks_average(record):
+    """Whether a record is of a PyTorch file without the average of w: it is zero then, as `absent` variables are."""
+    average = record.variables.get("dlatent_avg")
+    return record.origin != "dnnlib" and average is not None and not np.any(average)
+
+
 def warn_of_no_average(what, source):
     """To be said where "dlatent_avg" is absent."""
     warnings.warn(
-        f"{source.file}: {what} comes without the average of w, so it is zero here and truncation would be toward "
-        "nothing in particular: draw with a truncation psi of 1",
+        f"{source.file}: {what} comes without the average of w, which truncation goes toward: networks made from it "
+        "get the mean of 4096 mapped latents instead",
         stacklevel=2,
     )
 
@@ -175,13 +181,7 @@ def _check_names(tensors, expected, optional, what, source):
     """Every tensor has a place and every place a tensor, otherwise an error that lists both."""
     missing, extra = expected - tensors.keys(), tensors.keys() - expected - set(optional)
     if missing or extra:
-        raise source.corrupt(f"{what} lacks {_listed(missing)} and has left over {_listed(extra)}")
-
-
-def _listed(names):
-    names = sorted(names)
-    rest = f" and {len(names) - _LISTED} more" * (len(names) > _LISTED)
-    return (", ".join(ascii(name)[1:-1][:60] for name in names[:_LISTED]) or "nothing") + rest
+        raise source.corrupt(f"{what} lacks {listed(sorted(missing))} and has left over {listed(sorted(extra))}")
 
 
 def _to_legacy(name, tensor, shape, where, source):

@@ -7,11 +7,11 @@ import warnings
 import numpy as np
 
 from tf_stylegan.legacy import torch_layouts as layouts
+from tf_stylegan.legacy.pickle_limits import MAX_NAME
 from tf_stylegan.legacy.torch_pickle import Module, Tensor
 
 _MAX_MODULES = 5000
 _MAX_LEVELS = 10
-_MAX_NAME = 200  # characters: names are joined for every tensor
 _GAINS = {"relu": 2**0.5, "lrelu": 2**0.5, "swish": 2**0.5}  # of activations; the others have 1
 _ARCHITECTURES = ("orig", "skip", "resnet")
 _KNOWN_ARGUMENTS = {
@@ -61,7 +61,7 @@ class Tree:
             if type(members) is not dict:
                 raise self.source.corrupt(f"{where} has no {key}")
             for name, member in members.items():
-                if type(name) is not str or len(name) > _MAX_NAME or type(member) not in (kind, type(None)):
+                if type(name) is not str or len(name) > MAX_NAME or type(member) not in (kind, type(None)):
                     raise self.source.corrupt(f"{key} of {where} holds what does not belong there")
                 if prefix + name in self.tensors or prefix + name in self.modules:
                     raise self.source.corrupt(f"{prefix}{name} of {self.what} is there twice")

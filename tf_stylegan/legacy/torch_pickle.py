@@ -12,6 +12,7 @@ import struct
 
 import numpy as np
 
+from tf_stylegan.legacy.pickle_limits import MAX_DIMENSIONS
 from tf_stylegan.legacy.pickle_machine import Machine
 from tf_stylegan.legacy.pickle_names import NUMPY_NAMES, allow
 from tf_stylegan.legacy.pickle_values import Instance, Marker
@@ -33,7 +34,6 @@ _STORAGES = {
     "torch.BoolStorage": "|b1",
     "torch.storage.UntypedStorage": "|u1",
 }
-_MAX_DIMENSIONS = 32
 _MAX_SIZE = 1 << 40
 _MAX_REPEATED = 1 << 16  # elements of a tensor that is larger than its storage (an expanded one)
 
@@ -172,7 +172,7 @@ def _rebuild_tensor(machine, args):
     for numbers in ((offset,), shape, stride):
         if type(numbers) is not tuple or not all(type(n) is int and 0 <= n <= _MAX_SIZE for n in numbers):
             raise machine.corrupt("a tensor of impossible shape")
-    if len(shape) != len(stride) or len(shape) > _MAX_DIMENSIONS:
+    if len(shape) != len(stride) or len(shape) > MAX_DIMENSIONS:
         raise machine.corrupt("a tensor of impossible shape")
     count = math.prod(shape)
     end = offset + 1 + sum((n - 1) * step for n, step in zip(shape, stride)) if count else offset

@@ -24,7 +24,8 @@ class Network(Weights, keras.Model):
     dtypes = ("float32",)  # that features may have; weights, styles, pictures and scores are float32 always
 
     def __init__(self, scope):
-        super().__init__(name=scope["name"])
+        super().__init__(name=scope["name"], dtype="float32")
+        self.autocast = True  # of inputs: NumPy's random numbers are float64; what is inside keeps its types
         self.keywords = {k: v for k, v in scope.items() if k not in ("self", "name", "kwargs", "__class__")}
         self.keywords.update(scope.get("kwargs", {}))
         check_choice("dtype", self.keywords.get("dtype", "float32"), self.dtypes)

@@ -138,6 +138,7 @@ class Generator(Network):
 
     def truncate(self, dlatents, truncation_psi=None, truncation_cutoff=None):
         """Draws w towards its average (StyleGAN, appendix B): `[N, num_layers, dlatent_size]` in and out."""
+        dlatents = tf.cast(dlatents, tf.float32)  # NumPy computes in float64
         psi = self.truncation_psi if truncation_psi is None else truncation_psi
         cutoff = self.truncation_cutoff if truncation_cutoff is None else truncation_cutoff
         if psi is None or (isinstance(psi, int | float) and psi == 1):
