@@ -146,11 +146,11 @@ def open_network(network, precision=None):
     The file is looked at first, which takes no time; TensorFlow takes seconds.
     """
     from tf_stylegan.download import local_path
-    from tf_stylegan.legacy import pickle_io
+    from tf_stylegan.legacy import reading
 
     path = local_path(network)
-    if not os.fspath(path).endswith((".npz", ".keras")):
-        pickle_io.read(path)
+    if not reading.needs_tensorflow(path):
+        reading.read_records(path)
     cli.load_tensorflow()
     from tf_stylegan.legacy.networks import load_generator
 

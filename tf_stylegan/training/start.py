@@ -16,8 +16,9 @@ import numpy as np
 
 from tf_stylegan.config import PRESETS, Networks, Start, preset_networks, resolve
 from tf_stylegan.errors import UserError
-from tf_stylegan.legacy.names import from_legacy, legacy_name
-from tf_stylegan.legacy.networks import network_options, read_records
+from tf_stylegan.legacy.names import from_legacy, legacy_name, listed
+from tf_stylegan.legacy.networks import network_options
+from tf_stylegan.legacy.reading import choose_generator, read_records
 from tf_stylegan.networks.generator import Generator
 from tf_stylegan.networks.registry import NETWORKS
 from tf_stylegan.training.fit import Fit
@@ -63,7 +64,7 @@ class NetworkFile:
         if name == "G" and not issubclass(NETWORKS[func], Generator):
             raise UserError(f"--resume={self.name}: {func} is there to be drawn with; this version does not train it")
         if unknown:
-            self.notes.append(f"keywords of the file's {name} that this version does not know: {', '.join(unknown)}")
+            self.notes.append(f"keywords of the file's {name} that this version does not know: {listed(unknown)}")
         try:  # a file may hold any value
             keywords = {k: v.tolist() if isinstance(v, np.generic | np.ndarray) else v for k, v in keywords.items()}
             keywords = complete(func, keywords)[0]
@@ -266,8 +267,7 @@ def _choose(records, file):
     if not generators:
         held = ", ".join(f"{record.name} ({record.func})" for record in records)
         raise UserError(f"--resume={file} holds no generator, only {held}")
-    *_, last = generators.values()
-    found = {"G": generators.get("G", next(iter(generators.values()))), "Gs": generators.get("Gs", last)}
+    found = {"G": generators.get("G", next(iter(generators.values()))), "Gs": choose_generator(records)}
     if discriminators:
         found["D"] = discriminators.get("D", next(iter(discriminators.values())))
     return found
