@@ -1,11 +1,14 @@
 """Settings that must stand before TensorFlow is imported: pytest reads this file before any test module."""
 
 import os
+import signal
 
 import hypothesis
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # start-up chatter hides what a failing test says
+
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup has it ignored, and the commands under test would inherit that
 
 # The first call of a traced function takes seconds, so no deadline; the same examples every time, so that a failure
 # here is a failure everywhere.

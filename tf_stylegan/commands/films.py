@@ -64,7 +64,7 @@ def add_commands(commands):
     add_switch(sights, "--no-loop", help="end at the last instead of going back to the first")
 
     circular = _film(commands, "circular-video", circular_video, "circles in planes of z", psi=1.0)
-    circular.add_argument("--seed", required=True, metavar="N", help="of the choice of planes")
+    circular.add_argument("--seed", "--seeds", required=True, metavar="N", help="of the choice of planes")
     add_grid(circular, 3, 2)
     circular.add_argument(
         "--radius", type=finite, default=10.0, metavar="R", help="of the circles (default: %(default)g)"

@@ -23,7 +23,7 @@ class Report:
         self.writer = tf.summary.create_file_writer(run_dir)
         self.sums, self.counts = {}, {}
         self.tick_started, self.tick_start_nimg = time.perf_counter(), state.progress.cur_nimg
-        self.maintenance_seconds = 0.0
+        self.maintenance_seconds, self.ticks = 0.0, 0
         resolution = pipeline.info.resolution
         width, height = _SHEET["GPU" if tf.config.list_physical_devices("GPU") else "CPU"]
         self.columns = int(np.clip(width // resolution, 3, 32))
@@ -63,6 +63,11 @@ class Report:
             + "".join(f" {name} {means[name]:.3f}" for name in ("G_loss", "D_loss") if name in means)
             + (f" skipped {progress.skipped}" if progress.skipped else "")
         )
+        self.ticks += 1
+        left = self.config.options.total_kimg - progress.cur_nimg / 1000
+        if self.ticks == 2 and left > 0:  # the first has the compiling in it
+            lasts = files.format_time(left * (seconds + self.maintenance_seconds) / kimg)
+            self.log(f"At this speed the {left:.1f} kimg to come will take {lasts}.")
         with self.writer.as_default(step=progress.cur_nimg):
             for name, value in means.items():
                 tf.summary.scalar(f"Loss/{name}", value)
