@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 from helpers import assert_close
 
+from tf_stylegan.errors import UserError
 from tf_stylegan.ops import compiled_conv, loader
 from tf_stylegan.ops.conv import conv2d, conv_downsample_2d, modulated_conv2d, upsample_conv_2d
 
@@ -130,3 +131,40 @@ def test_what_is_not_known_when_a_graph_is_traced(compiled):
     free = tf.function(lambda x: conv2d(x, w), input_signature=[tf.TensorSpec([None, None, None, 4])])
     batch = tf.function(lambda x: conv2d(x, w), input_signature=[tf.TensorSpec([None, 8, 8, 4])])
     assert_close(free(normal(2, 8, 8, 4)), batch(normal(2, 8, 8, 4)), 1e-5)
+
+
+X, W = normal(2, 6, 6, 5), normal(3, 3, 5, 4)
+
+
+# Both implementations, hence not `compiled`.
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda: conv2d(X[0], W), r"conv2d: x must be \[N, H, W, I\] and w"),
+        (lambda: conv2d(X, W[:, :, :4]), r"conv2d: x must be \[N, H, W, I\] and w"),
+        (lambda: conv2d(X, W[:2, :2]), r"conv2d: the kernel must be square and odd"),
+        (lambda: upsample_conv_2d(X, W[:, :1]), "upsample_conv_2d: the kernel must be square"),
+        (lambda: conv_downsample_2d(X, W[:1]), "conv_downsample_2d: the kernel must be square"),
+        (
+            lambda: modulated_conv2d(X, W[:2, :2], tf.ones([2, 5])),
+            "modulated_conv2d: the kernel must be square and odd",
+        ),
+        (lambda: modulated_conv2d(X, W, tf.ones([2, 4])), r"modulated_conv2d: style must be \[2, 5\]"),
+        (lambda: modulated_conv2d(X, W, tf.ones([2, 5]), noise=tf.ones([1, 9, 4, 1])), r"noise must be \[1, 6, 6, 1\]"),
+        (lambda: modulated_conv2d(X, W, tf.ones([2, 5]), b=tf.ones([3])), r"b must be \[4\]"),
+        (lambda: modulated_conv2d(X, W, tf.ones([2, 5]), clamp=-1.0), "clamp must be a number, 0 or more"),
+    ],
+)
+def test_mistakes(call, message):
+    with pytest.raises(UserError, match=message):
+        call()
+
+
+@pytest.mark.parametrize("which", [conv2d, upsample_conv_2d, conv_downsample_2d])
+def test_gradients_of_an_empty_batch(which):
+    x, w = tf.zeros([0, 8, 8, 3]), normal(3, 3, 3, 4)
+    with tf.GradientTape() as tape:
+        tape.watch([x, w])
+        y = which(x, w)
+    dx, dw = tape.gradient(y, [x, w])
+    assert dx.shape == x.shape and dw.shape == w.shape and not np.any(dw)

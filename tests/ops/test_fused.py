@@ -21,6 +21,10 @@ def operation_types(function, *arguments):
     return {node.op for nodes in [graph.node, *(f.node_def for f in graph.library.function)] for node in nodes}
 
 
+def act(x, **arguments):
+    return upfirdn_2d_act(x, FIR, ((2, 1), (2, 1)), **arguments)
+
+
 @pytest.mark.parametrize(
     "function, name",
     [
@@ -193,6 +197,13 @@ def test_not_a_number_is_kept():
             lambda x: fused_bias_act(x, noise=tf.ones([1, 4, 5])),
             r"noise must be \[1, 4, 5, 1\] or \[1, 4, 5, 1\], got \(1, 4, 5\)",
         ),
+        (lambda x: fused_bias_act(x, clamp=-1.0), "clamp must be a number, 0 or more, or None; got -1.0"),
+        (lambda x: fused_bias_act(x, clamp=float("nan")), "clamp must be a number, 0 or more, or None; got nan"),
+        (lambda x: act(x, noise=tf.ones([1, 5, 4, 1])), r"upfirdn_2d_act: noise must be \[1, 4, 5, 1\]"),
+        (lambda x: act(x, b=tf.ones([3])), r"upfirdn_2d_act: b must be \[2\]"),
+        (lambda x: act(x, scale=tf.ones([2, 2])), r"upfirdn_2d_act: scale must be \[1, 2\]"),
+        (lambda x: upfirdn_2d_act(x, FIR, ((-2, 0), (0, 0))), "H = 4 .* is smaller than the kernel's 4"),
+        (lambda x: upfirdn_2d_act(x, FIR, ((-6, 8), (1, 2))), "H = 4 .* is smaller than the kernel's 4"),
         (lambda x: fused_bias_act(x, impl="fast"), "impl must be one of auto, custom, reference; got 'fast'"),
         (lambda x: upfirdn_2d_act([x, x], FIR, ((0, 0), (0, 0))), "x must be one image .* or a list of four, got "),
         (lambda x: upfirdn_2d_act(x, FIR, ((1, 1), (1, 1)), act="gelu"), "unknown activation 'gelu'"),
@@ -286,3 +297,12 @@ def test_nothing_comes_of_nothing(shape, impl):
     if impl == "custom":  # depthwise convolutions want images
         y = upfirdn_2d(x, setup_kernel([1, 1]), padx0=1, pady0=1, pady1=1)
         assert y.shape == [shape[0], shape[1] + 1, *shape[2:]] and not y.numpy().any()
+
+
+@pytest.mark.parametrize("dtype", [tf.bfloat16, tf.float16])
+def test_the_gradient_of_a_bias_adds_up_in_float32(dtype):
+    x, b = tf.zeros([4, 64, 64, 8], dtype), tf.zeros([8])
+    with tf.GradientTape() as tape:
+        tape.watch(b)
+        y = fused_bias_act(x, b, "linear")
+    np.testing.assert_array_equal(tape.gradient(y, b), 4 * 64 * 64)

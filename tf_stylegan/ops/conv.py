@@ -7,8 +7,9 @@ import math
 
 import tensorflow as tf
 
+from tf_stylegan.errors import UserError
 from tf_stylegan.ops import compiled_conv
-from tf_stylegan.ops.fused_bias_act import ACTIVATIONS, fused_bias_act
+from tf_stylegan.ops.fused_bias_act import ACTIVATIONS, check_arguments, fused_bias_act
 from tf_stylegan.ops.upfirdn_2d import downsample_2d, setup_kernel, upfirdn_2d, upsample_2d
 
 
@@ -18,11 +19,27 @@ def conv2d(x, w, impl="auto"):
     impl: here and below "auto", "custom" or "reference", see `ops.loader`. Convolutions are compiled for CPUs, float32
     (fused layers: bfloat16 too), sizes known when a graph is traced, and up to 16 taps; all else is TensorFlow's.
     """
+    _check("conv2d", x, w, odd=True)
     if compiled_conv.usable(x, w, impl):
         return compiled_conv.conv(x, w, [w.shape[0] // 2, w.shape[1] // 2], x.shape[1:3])
-    if x.shape[0] == 0:  # oneDNN gives an empty batch the shape of its input
-        return tf.zeros([*x.shape[:3], w.shape[3]], x.dtype)
+    if x.shape[0] == 0:
+        return _empty(x, w, x.shape[1:3])
     return tf.nn.conv2d(x, w, strides=1, padding="SAME")
+
+
+def _empty(x, w, size):
+    """The convolution of an empty batch, with gradients: oneDNN gives it, or them, the shape of something else."""
+    nothing = (tf.reduce_sum(x) + tf.reduce_sum(w)) * 0
+    return tf.zeros([0, *size, w.shape[3]], x.dtype) + nothing
+
+
+def _check(name, x, w, odd=False):
+    """UserError for an image or a kernel that is none, and for kernels that are not square or, if `odd`, not odd."""
+    if len(x.shape) != 4 or len(w.shape) != 4 or x.shape[3] not in (w.shape[2], None):
+        raise UserError(f"{name}: x must be [N, H, W, I] and w [k, k, I, O], got {x.shape} and {w.shape}")
+    if w.shape[0] != w.shape[1] or (odd and w.shape[0] % 2 == 0):
+        kind = "square and odd" if odd else "square"
+        raise UserError(f"{name}: the kernel must be {kind}, [k, k, I, O], got shape {w.shape}")
 
 
 def upsample_conv_2d(x, w, k=None, factor=2, gain=1.0, impl="auto"):
@@ -35,7 +52,11 @@ def upsample_conv_2d(x, w, k=None, factor=2, gain=1.0, impl="auto"):
         gain: scale of the result.
     Returns:
         `[N, H·factor, W·factor, O]`.
+    Raises (this, and the other convolutions):
+        UserError: for what is no image, a kernel that is not square (without resampling: and odd), other arguments
+            that do not fit, or a missing library with impl="custom".
     """
+    _check("upsample_conv_2d", x, w)
     taps = w.shape[0]
     if taps == 1:  # one tap: filtering first touches I channels at most once more and skips a strided transpose
         return conv2d(upsample_2d(x, k, factor, gain, impl=impl), w, impl)
@@ -44,6 +65,8 @@ def upsample_conv_2d(x, w, k=None, factor=2, gain=1.0, impl="auto"):
         full = [(size - 1) * factor + taps for size in x.shape[1:3]]
         y = compiled_conv.conv(x, w, [taps - 1, taps - 1], full, up=factor)
         return upfirdn_2d(y, k, padx0=pad0, padx1=pad1, pady0=pad0, pady1=pad1, impl=impl)
+    if x.shape[0] == 0:
+        return _empty(x, w, [n * factor for n in x.shape[1:3]])
     size = tf.shape(x)
     out_size = [size[0], (size[1] - 1) * factor + taps, (size[2] - 1) * factor + taps, w.shape[3]]
     # TensorFlow's transposed convolution takes [kh, kw, O, I] and mirrors nothing: turn the kernel to get the
@@ -67,6 +90,7 @@ def conv_downsample_2d(x, w, k=None, factor=2, gain=1.0, impl="auto"):
 
     Args, as `upsample_conv_2d`. Returns `[N, H / factor, W / factor, O]`.
     """
+    _check("conv_downsample_2d", x, w)
     taps = w.shape[0]
     if taps == 1:  # one tap: only the pixels that are kept need filtering
         return conv2d(downsample_2d(x, k, factor, gain, impl=impl), w, impl)
@@ -77,7 +101,7 @@ def conv_downsample_2d(x, w, k=None, factor=2, gain=1.0, impl="auto"):
     if factor == 2 and compiled_conv.usable(y, w, impl):
         return compiled_conv.conv(y, w, [0, 0], [(size - taps) // factor + 1 for size in y.shape[1:3]], down=factor)
     if x.shape[0] == 0:
-        return tf.zeros([0, *((n - taps) // factor + 1 for n in y.shape[1:3]), w.shape[3]], x.dtype)
+        return _empty(x, w, [(n - taps) // factor + 1 for n in y.shape[1:3]])
     return tf.nn.conv2d(y, w, strides=factor, padding="VALID")
 
 
@@ -99,6 +123,9 @@ def modulated_conv2d(
     Returns:
         `[N, H', W', O]`, type of x; w and style are float32.
     """
+    _check("modulated_conv2d", x, w, odd=not up and not down)
+    if not tf.TensorShape([x.shape[0], w.shape[2]]).is_compatible_with(style.shape):
+        raise UserError(f"modulated_conv2d: style must be [{x.shape[0]}, {w.shape[2]}], got shape {style.shape}")
     if x.dtype == tf.float16 and demodulate:  # any scale goes away in demodulation: keep sums in half precision's range
         w = w * (math.sqrt(1 / math.prod(w.shape[:3])) / tf.reduce_max(tf.abs(w), axis=[0, 1, 2]))
         style = style / tf.reduce_max(tf.abs(style), axis=1, keepdims=True)
@@ -130,6 +157,9 @@ def modulated_conv2d(
             "pad": [taps - 1, taps - 1], "up": 2, "mid_size": [(size - 1) * 2 + taps for size in x.shape[1:3]],
             "fir": k, "fir_pad": [pad0, pad0], "out_size": [size * 2 for size in x.shape[1:3]],
         }  # fmt: skip
+    b, noise = (None if value is None else tf.convert_to_tensor(value) for value in (b, noise))
+    shape_out = tf.TensorShape([x.shape[0], *shape["out_size"], w.shape[3]])
+    check_arguments("modulated_conv2d", shape_out, b, factor, noise, clamp)
     spec = ACTIVATIONS[act]
     return compiled_conv.styled_conv(
         x, w, pieces=pieces, in_scale=style, out_scale=factor, b=b, noise=noise, strength=noise_strength,

@@ -73,23 +73,8 @@ def fused_bias_act(
         raise UserError(f"unknown activation {act!r}; known: {', '.join(ACTIVATIONS)}")
     spec = ACTIVATIONS[act]
     x = tf.convert_to_tensor(x)
-    rank = x.shape.rank
-    if b is not None:
-        b = tf.convert_to_tensor(b)
-        if b.shape.rank != 1 or not x.shape[-1:].is_compatible_with(b.shape):
-            raise UserError(f"fused_bias_act: b must be [{x.shape[-1]}], got shape {b.shape}")
-    if scale is not None:
-        scale = tf.convert_to_tensor(scale)
-        if rank < 2 or not tf.TensorShape([x.shape[0], x.shape[-1]]).is_compatible_with(scale.shape):
-            raise UserError(f"fused_bias_act: scale must be [{x.shape[0]}, {x.shape[-1]}], got shape {scale.shape}")
-    if noise is not None:
-        noise = tf.convert_to_tensor(noise)
-        fits = [tf.TensorShape([n, *x.shape[1:-1], 1]).is_compatible_with(noise.shape) for n in (1, x.shape[0])]
-        if rank < 2 or not any(fits):
-            pixels = [*x.shape[1:-1], 1]
-            raise UserError(
-                f"fused_bias_act: noise must be {[1, *pixels]} or {[x.shape[0], *pixels]}, got {noise.shape}"
-            )
+    b, scale, noise = (None if value is None else tf.convert_to_tensor(value) for value in (b, scale, noise))
+    check_arguments("fused_bias_act", x.shape, b, scale, noise, clamp)
     alpha = spec.def_alpha if alpha is None else alpha
     gain = spec.def_gain if gain is None else gain
     usable = gain > 0 and (alpha or 0) >= 0  # else a result does not say which slope it came from
@@ -103,6 +88,28 @@ def fused_bias_act(
     return x if clamp is None else tf.clip_by_value(x, tf.cast(-clamp, x.dtype), tf.cast(clamp, x.dtype))
 
 
+def check_arguments(name, shape, b=None, scale=None, noise=None, clamp=None):
+    """UserError for arguments of `fused_bias_act` that do not fit what they are applied to.
+
+    Args:
+        name: of the operation, for the message.
+        shape: TensorShape, the channels last.
+        b, scale, noise: tensors or None; clamp: number or None.
+    """
+    count, channels = (shape[0], shape[-1]) if shape.rank else (None, None)
+    if b is not None and (b.shape.rank != 1 or not shape[-1:].is_compatible_with(b.shape)):
+        raise UserError(f"{name}: b must be [{channels}], got shape {b.shape}")
+    if scale is not None and (shape.rank < 2 or not tf.TensorShape([count, channels]).is_compatible_with(scale.shape)):
+        raise UserError(f"{name}: scale must be [{count}, {channels}], got shape {scale.shape}")
+    if noise is not None:
+        pixels = [*shape[1:-1], 1]
+        fits = any(tf.TensorShape([n, *pixels]).is_compatible_with(noise.shape) for n in (1, count))
+        if shape.rank < 2 or not fits:
+            raise UserError(f"{name}: noise must be {[1, *pixels]} or {[count, *pixels]}, got {noise.shape}")
+    if clamp is not None and not clamp >= 0:
+        raise UserError(f"{name}: clamp must be a number, 0 or more, or None; got {clamp}")
+
+
 def _before_act(x, scale, b, noise, strength):
     """What the activation is applied to, by TensorFlow's own operations."""
     if scale is not None:
@@ -111,7 +118,8 @@ def _before_act(x, scale, b, noise, strength):
         x += tf.cast(noise if strength is None else noise * strength, x.dtype)
     if b is not None:
         b = tf.cast(b, x.dtype)
-        x = tf.nn.bias_add(x, b) if x.shape.rank != 1 else x + b
+        # The gradient of TensorFlow's bias_add adds up in the type of x, and in bfloat16 does not get beyond 512 ones.
+        x = x + b if x.shape.rank == 1 or x.dtype == tf.bfloat16 else tf.nn.bias_add(x, b)
     return x
 
 

@@ -36,26 +36,35 @@ def upfirdn_2d(
             missing library with impl="custom".
     """
     k = np.asarray(k, np.float32)
-    if k.ndim != 2 or k.size == 0:
-        raise UserError(f"upfirdn_2d: k must be a kernel [kh, kw], got shape {list(k.shape)}")
     if min(upx, upy, downx, downy) < 1:
         raise UserError(f"upfirdn_2d: factors must be at least 1, got up {upx}, {upy} and down {downx}, {downy}")
     x = tf.convert_to_tensor(x)
     if x.shape.rank != 4:
         raise UserError(f"upfirdn_2d: x must be [N, H, W, C], got shape {x.shape}")
-    for name, size, up, pad0, pad1, taps in (
-        ("H", x.shape[1], upy, pady0, pady1, k.shape[0]),
-        ("W", x.shape[2], upx, padx0, padx1, k.shape[1]),
-    ):
-        if size is not None and size * up + pad0 + pad1 < taps:
-            raise UserError(
-                f"upfirdn_2d: {name} = {size} upsampled by {up} and padded by ({pad0}, {pad1}) is smaller than "
-                f"the kernel's {taps}"
-            )
+    check_filter("upfirdn_2d", x.shape[1:3], k, (upy, upx), ((pady0, pady1), (padx0, padx1)))
     up, down, pad = (upy, upx), (downy, downx), ((pady0, pady1), (padx0, padx1))
     if loader.implementation(impl) == "custom" and max(k.shape) <= MAX_TAPS:
         return custom_upfirdn_2d(x, k, up, down, pad)
     return _differentiable(x, k, up, down, pad)
+
+
+def check_filter(name, size, k, up, pad):
+    """UserError for a kernel that is none, and for padding that leaves less of an image than the kernel needs.
+
+    Args:
+        name: of the operation, for the message.
+        size: [H, W] before upsampling, each an int or None.
+        k: NumPy kernel; up: (H, W) factors; pad: ((y0, y1), (x0, x1)).
+    """
+    if k.ndim != 2 or k.size == 0:
+        raise UserError(f"{name}: k must be a kernel [kh, kw], got shape {list(k.shape)}")
+    for axis, length, factor, (before, after), taps in zip("HW", size, up, pad, k.shape):
+        whole = None if length is None else length * factor
+        if whole is not None and (whole + before + after < taps or min(before, after) < -whole):
+            raise UserError(
+                f"{name}: {axis} = {length} upsampled by {factor} and padded by ({before}, {after}) is smaller than "
+                f"the kernel's {taps}"
+            )
 
 
 def _differentiable(x, k, up, down, pad):

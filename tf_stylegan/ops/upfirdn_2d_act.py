@@ -9,9 +9,9 @@ import tensorflow as tf
 
 from tf_stylegan.errors import UserError
 from tf_stylegan.ops import loader
-from tf_stylegan.ops.fused_bias_act import ACTIVATIONS, custom_fused_bias_act, fused_bias_act
+from tf_stylegan.ops.fused_bias_act import ACTIVATIONS, check_arguments, custom_fused_bias_act, fused_bias_act
 from tf_stylegan.ops.native import MAX_TAPS
-from tf_stylegan.ops.upfirdn_2d import adjoint_padding, custom_upfirdn_2d, upfirdn_2d
+from tf_stylegan.ops.upfirdn_2d import adjoint_padding, check_filter, custom_upfirdn_2d, upfirdn_2d
 
 SLOPES = {"linear": 1.0, "relu": 0.0, "lrelu": 0.2}  # below zero; other activations are not fused
 
@@ -50,10 +50,16 @@ def upfirdn_2d_act(
         raise UserError(f"upfirdn_2d_act: x must be one image [N, H, W, C] or a list of four, got {shapes}")
     k = np.asarray(k, np.float32)
     (pady0, pady1), (padx0, padx1) = pad
+    size = [n if isinstance(n, int) else None for n in _whole_size(images)]
+    check_filter("upfirdn_2d_act", size, k, (1, 1), pad)
+    scale, noise, b = (None if value is None else tf.convert_to_tensor(value) for value in (scale, noise, b))
+    out = [None if n is None else n + sum(around) - taps + 1 for n, around, taps in zip(size, pad, k.shape)]
+    shape = tf.TensorShape([images[0].shape[0], *out, images[0].shape[3]])
+    check_arguments("upfirdn_2d_act", shape, b, scale, noise, clamp)
     known = ACTIVATIONS.get(act)  # an unknown one is fused_bias_act's to refuse
     gain = (known.def_gain if known else 1) if gain is None else gain
     alpha = SLOPES.get(act) if alpha is None or act != "lrelu" else alpha
-    fused = act in SLOPES and gain > 0 and alpha >= 0 and k.ndim == 2 and max(k.shape) <= MAX_TAPS
+    fused = act in SLOPES and gain > 0 and alpha >= 0 and max(k.shape) <= MAX_TAPS
     if loader.implementation(impl) == "custom" and fused:
         return _custom(images, k, pad, scale, noise, noise_strength, b, alpha, gain, clamp)
     whole = images[0] if len(images) == 1 else _interleave(images)
