@@ -253,6 +253,14 @@ def test_missing_keys_fail(key):
         from_json(json.dumps(data))
 
 
+@pytest.mark.parametrize("name, value", [("total_kimg", "abc"), ("seed", "1"), ("minibatch_size", []), ("gamma", -1)])
+def test_values_that_no_option_has_are_refused(name, value):
+    data = json.loads(configure().to_json())
+    _set(data, "options", name, value=value)
+    with pytest.raises(UserError, match="not a saved training configuration"):
+        from_json(json.dumps(data))
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", "3", '{"options": 3}'])
 def test_other_text_is_refused(text):
     with pytest.raises(UserError, match="not a saved training configuration"):

@@ -2,8 +2,11 @@
 
 import errno
 import os
+import subprocess
+import sys
 
 import pytest
+from tiny_runs import ROOT
 
 from tf_stylegan import files
 from tf_stylegan.errors import UserError
@@ -200,3 +203,17 @@ def test_a_folder_or_a_device_is_not_replaced(tmp_path):
     with pytest.raises(UserError, match="it is a folder or a device"), files.atomic_write(os.devnull) as file:
         file.write(b"x")
     assert not os.path.isfile(os.devnull)
+
+
+@pytest.mark.parametrize("lost", ["| true", "> /dev/full", ">&-"])
+def test_a_program_goes_on_when_nobody_reads_what_it_prints(tmp_path, lost):
+    program = (
+        "import time; from tf_stylegan import files; log = files.Log('log.txt'); time.sleep(0.5)\n"
+        "for n in range(3): log(str(n))\n"
+        "open('end', 'w').close()"
+    )
+    command = f'"{sys.executable}" -c "$PROGRAM" {lost}'
+    environment = {**os.environ, "PROGRAM": program, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, shell=True, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0 and done.stderr == ""
+    assert (tmp_path / "end").exists() and (tmp_path / "log.txt").read_text().split() == ["0", "1", "2"]

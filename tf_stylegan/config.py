@@ -384,6 +384,7 @@ def from_json(text):
     try:
         data = json.loads(text)
         data["options"] = Options(**data["options"])
+        check_options(data["options"])
         data["loss"] = LossConfig(**data["loss"])
         if data.get("start"):  # runs of earlier versions have no such key
             data["start"] = Start(**data["start"])

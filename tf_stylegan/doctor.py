@@ -22,11 +22,12 @@ def parse_args(argv):
     return parser.parse_args(argv)
 
 
-def first_line(command):
-    """The first line that a program prints, or why it prints none."""
+def first_line(command, word=""):
+    """The first line with a word in it that a program prints, else its first line, or why it prints none."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
         lines = (done.stdout or done.stderr).strip().splitlines()
+        lines = [line for line in lines if word in line] or lines
         return lines[0] if lines else f"ended with code {done.returncode}"
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"does not run: {error}"
@@ -67,10 +68,6 @@ def machine():
         for gpu in tf.config.list_physical_devices("GPU")
     ]
     what = "with" if tf.sysconfig.get_build_info().get("is_cuda_build") else "without"
-    nvcc_release = first_line([nvcc, "--version"]) if nvcc else ""
-    if nvcc:
-        done = subprocess.run([nvcc, "--version"], capture_output=True, text=True, check=False)
-        nvcc_release = next((line for line in done.stdout.splitlines() if "release" in line), nvcc_release)
     return [
         ("Python", f"{platform.python_version()}, {sys.executable}"),
         ("TensorFlow", f"{tf.__version__}, C++ ABI {tf.sysconfig.CXX11_ABI_FLAG}, built {what} CUDA"),
@@ -81,7 +78,9 @@ def machine():
         ("C++ compiler", first_line([*compiler, "--version"]) if compiler else "none (CXX, g++, c++, clang++)"),
         (
             "nvcc",
-            f"{nvcc}: {nvcc_release}" if nvcc else "none (CUDA_HOME, PATH, NVIDIA's wheels); CUDA kernels need it",
+            f"{nvcc}: {first_line([nvcc, '--version'], 'release')}"
+            if nvcc
+            else "none (CUDA_HOME, PATH, NVIDIA's wheels); CUDA kernels need it",
         ),
     ]
 

@@ -134,7 +134,8 @@ def locked(folder):
 class Log:
     """Prints lines and appends them to `log.txt`; tqdm bars on the terminal are left whole.
 
-    A log that cannot be written any more is no reason to end a run: it is then only printed.
+    Neither is a reason to end a run: a log that cannot be written is only printed, and where nobody reads what is
+    printed any more (`| head`, a full disk, a terminal that is gone), that goes nowhere.
     """
 
     def __init__(self, path=None):
@@ -148,8 +149,14 @@ class Log:
     def __call__(self, line=""):
         from tqdm import tqdm  # imported late: this module stays importable without it
 
-        tqdm.write(line, file=sys.stdout)
-        sys.stdout.flush()
+        try:
+            if sys.stdout is not None:  # as it is where it was closed before the program began
+                tqdm.write(line, file=sys.stdout)
+                sys.stdout.flush()
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, sys.stdout.fileno())  # also for what Python still has to say there when it ends
+            os.close(nowhere)
         if self._file:
             with contextlib.suppress(OSError):
                 self._file.write(f"{line}\n")

@@ -5,9 +5,11 @@ import os
 import sys
 
 from tf_stylegan import cli
-from tf_stylegan.data import check, check_report, check_text, crop, image_files, prepare, resize
+from tf_stylegan.data import check, check_report, check_text, crop, image_files, labels, prepare, resize
 from tf_stylegan.data.words import say
 from tf_stylegan.errors import UserError
+
+_ENDINGS = {"--json": ".json", "--report": (".html", ".htm")}
 
 _EPILOG = """examples:
   %(prog)s check photos/cats --report=cats.html
@@ -130,7 +132,7 @@ def main(argv=None):
         return 0
     show_all, json_file, report = (arguments.pop(name) for name in ("all", "json", "report"))
     for option, file in (("--json", json_file), ("--report", report)):
-        _check_writable(option, file)
+        _check_writable(option, file, arguments["folder"])
     result = check.check(**arguments)
     print(check_text.to_text(result, show_all))
     if json_file:
@@ -141,11 +143,15 @@ def main(argv=None):
     return 1 if result.num_must_fix else 0
 
 
-def _check_writable(option, file):
-    """Raises UserError now for what could not be written when all pictures have been read."""
+def _check_writable(option, file, pictures):
+    """Raises UserError now for what could not be written when all pictures have been read, or is one of their files."""
     folder = os.path.dirname(os.path.abspath(file or ""))
     if file and (os.path.isdir(file) or not os.path.isdir(folder) or not os.access(folder, os.W_OK)):
         raise UserError(f"{option}={file}: not a file that can be written; give a name in a folder that is there")
+    inside = os.path.realpath(file or "").startswith(os.path.join(os.path.realpath(pictures), ""))
+    ours = (file or "").lower().endswith(_ENDINGS[option]) and os.path.basename(file) != labels.FILE
+    if file and inside and os.path.lexists(file) and not ours:
+        raise UserError(f"{option}={file} is a file of {pictures}, which is only read; choose another name")
 
 
 if __name__ == "__main__":

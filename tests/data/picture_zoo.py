@@ -190,3 +190,15 @@ def fill(folder, files):
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "wb") as file:
             file.write(data)
+
+
+def close(monkeypatch, name):
+    """No folder of this name can be listed any more, as one without permission: root would not notice that."""
+    scandir = os.scandir
+
+    def deny(path):
+        if str(path).endswith(name):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", deny)

@@ -1,6 +1,7 @@
 """Folders of pictures with everything in them: what check finds, says and returns."""
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -305,6 +306,20 @@ def test_mistakes_are_one_line(folder, capsys, arguments, words):
     good_folder(folder, 1)
     code, lines, errors = run(capsys, *(text.format(folder=folder) for text in arguments))
     assert (code, lines, len(errors)) == (2, [], 1) and errors[0].startswith("error: ") and words in errors[0]
+
+
+def test_no_file_of_the_folder_is_overwritten(folder, capsys):
+    good_folder(folder, 2)
+    (folder / "dataset.json").write_text("{}")
+    (folder / "link.json").symlink_to(folder / sorted(os.listdir(folder))[0])
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    names = [path.name for path in before if path.name != "link.json"]
+    for option, name in [("--json", name) for name in names] + [("--report", name) for name in names]:
+        code, lines, errors = run(capsys, folder, f"{option}={folder / name}")
+        assert (code, lines) == (2, []) and "which is only read; choose another name" in errors[0]
+    for _ in range(2):  # a report of our own may be made again
+        assert run(capsys, folder, f"--report={folder}/report.html", f"--json={folder}/found.json")[0] in (0, 1)
+    assert {path: path.read_bytes() for path in before} == before
 
 
 def test_the_command_needs_no_tensorflow(folder):

@@ -1,7 +1,6 @@
 """Folders of images -> data sets: every kind of image, every kind of bad input; looking at data sets."""
 
 import concurrent.futures
-import os
 import re
 import sys
 import time
@@ -229,14 +228,7 @@ def test_what_check_says_of_a_folder_is_said_here_too(folder, monkeypatch):
     picture().save(folder / "a.png")
     zoo.fill(folder, {name: zoo.broken()[name] for name in ("phone.HEIC", "raw.NEF", "renamed.jpg", "page.jpg")})
     (folder / "closed").mkdir()
-    scandir = os.scandir
-
-    def deny(path):
-        if str(path).endswith("closed"):
-            raise PermissionError(13, "Permission denied", str(path))
-        return scandir(path)
-
-    monkeypatch.setattr(os, "scandir", deny)
+    zoo.close(monkeypatch, "closed")
     message = refused(folder, "5 of 6 images", "cannot be read", "--skip-bad")
     assert [line.partition(":")[0].strip() for line in message.split("\n")[1:]] == [
         *("closed", "page.jpg", "phone.HEIC", "raw.NEF", "renamed.jpg")

@@ -214,6 +214,27 @@ def test_a_failing_nvcc_leaves_the_cpu(tools, tmp_path):
     assert "-DTF_STYLEGAN_CUDA" not in (tmp_path / "log").read_text()
 
 
+def test_an_nvcc_that_cannot_be_started_leaves_the_cpu(tools, tmp_path):
+    tools("nvcc", "").write_text("#!/nowhere/interpreter\n")
+    tools("g++", OBEDIENT.format(log=tmp_path / "log"))
+    path, said = run(tmp_path / "out")
+    assert path and "The CUDA kernels could not be compiled" in said and "(CPU; " in said
+
+
+def test_the_kernels_alone_as_a_command(tools, tmp_path, capsys, monkeypatch):
+    out = tmp_path / "new" / "folder"
+    assert build.main(["--help"]) == 0 and build.main([]) == 2 and build.main(["--fast"]) == 2
+    assert build.main([str(out)]) == 2 and "error: no C++ compiler" in capsys.readouterr().err
+    compiler = tools("g++", OBEDIENT.format(log=tmp_path / "log"))
+    tools("nvcc", "exit 1")
+    monkeypatch.setenv("TF_STYLEGAN_SKIP_CUDA", "1")
+    assert build.main([str(out)]) == 0 and capsys.readouterr().out == ""
+    assert [path.name for path in out.iterdir()] == [build.kernel_library(build.sources())]
+    assert build.main([str(tmp_path / "log")]) == 2  # a file
+    compiler.write_text("#!/bin/sh\nexit 1")
+    assert build.main([str(out)]) == 2 and "error: " in capsys.readouterr().err
+
+
 def test_where_nvcc_is_looked_for(tools, tmp_path, monkeypatch):
     monkeypatch.setattr(build.sysconfig, "get_paths", lambda: {"purelib": str(tmp_path / "site")})
     assert build.nvcc() is None

@@ -60,6 +60,21 @@ def test_the_right_one_is_found_behind_wrong_ones(tmp_path):
     assert "nobody knows what" in loader.find([c], HERE)[1]
 
 
+def test_a_library_cut_short_is_not_opened(tmp_path):
+    """It would end the process with a bus error."""
+    whole = loader.library().path
+    if whole is None:
+        pytest.skip("needs a compiled library")
+    installed, copy = build.TensorFlow.installed(), tmp_path / whole.name
+    data = whole.read_bytes()
+    copy.write_bytes(data)
+    assert loader.find([tmp_path], installed)[0] == copy
+    for size in (len(data) - 1, len(data) * 9 // 10, len(data) // 2):
+        copy.write_bytes(data[:size])
+        path, why = loader.find([tmp_path], installed)
+        assert path is None and why.startswith(f"{copy} is not whole: ")
+
+
 def test_without_sources_the_version_must_do(tmp_path, monkeypatch):
     monkeypatch.setattr(build, "sources", lambda: None)
     others = dataclasses.replace(HERE, abi=0), dataclasses.replace(HERE, version="2.98.0")

@@ -213,7 +213,11 @@ def _cuda_commands(path, folder, objects):
 def _beside(path, name):
     """Folders `name` of an nvcc's toolkit: in the toolkit itself, or in the wheels that lie beside nvcc's own."""
     # nvcc on PATH may be a script or a link: only it knows where it is at home.
-    done = subprocess.run([path, "--dryrun", "-x", "cu", os.devnull], capture_output=True, text=True, check=False)
+    command = [path, "--dryrun", "-x", "cu", os.devnull]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise CompileError(f"  command: {shlex.join(command)}\n  error: {error}") from None
     top = re.search(r"#\$ TOP=(.*)", done.stderr + done.stdout)
     home = Path(os.path.realpath(top[1].strip() if top else Path(path).parent.parent))
     found = [home / name, home / f"{name}64", *home.glob(f"targets/*/{name}"), *home.parent.glob(f"*/{name}")]
@@ -325,5 +329,23 @@ def build(folder, report=print, tensorflow=None):
     return library
 
 
-if __name__ == "__main__":  # `python -m tf_stylegan.ops.build FOLDER`: the kernels alone, without TensorFlow
-    compile_kernels(sys.argv[1], cuda=nvcc())
+def main(arguments):
+    """`python -m tf_stylegan.ops.build FOLDER`: the kernels alone, for ctypes, without TensorFlow; the exit code."""
+    if len(arguments) != 1 or arguments[0].startswith("-"):
+        print(
+            "usage: python -m tf_stylegan.ops.build FOLDER  compiles the kernels into it, for ctypes", file=sys.stderr
+        )
+        return 0 if arguments in (["-h"], ["--help"]) else 2
+    try:
+        if compiler() is None:
+            raise CompileError("no C++ compiler (CXX, g++, c++, clang++) was found")
+        os.makedirs(arguments[0], exist_ok=True)
+        compile_kernels(arguments[0], cuda=None if os.environ.get("TF_STYLEGAN_SKIP_CUDA") == "1" else nvcc())
+    except (CompileError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

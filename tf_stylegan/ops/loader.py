@@ -9,6 +9,7 @@ import dataclasses
 import functools
 import os
 import re
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -70,13 +71,26 @@ def find(places, tensorflow, cuda=False):
         data = path.read_bytes()
         made_for = re.search(rb"TF_STYLEGAN_BUILT_FOR\{([^}]*)\}", data)
         made_for = made_for[1].decode(errors="replace") if made_for else "nobody knows what"
-        if made_for == wanted or (source is None and made_for.startswith(wanted)):
+        if _cut_short(data):
+            reasons.append(f"{path} is not whole: {HOW_TO_BUILD} anew")
+        elif made_for == wanted or (source is None and made_for.startswith(wanted)):
             found.append((path, f"{path} ({made_for})", build.CUDA_SYMBOL in data))
         else:
             reasons.append(f"{path} was made for {made_for}, but this is {wanted}: {HOW_TO_BUILD} anew")
     if found:
         return max(found, key=lambda item: cuda and item[2])[:2]  # the first of several
     return None, [*reasons, f"no compiled operations in {' or '.join(map(str, places))}: {HOW_TO_BUILD}"][0]
+
+
+def _cut_short(data):
+    """Whether a 64-bit ELF file ends before its table of sections does, which is the last thing in it.
+
+    To open such a file can end the process (SIGBUS) where nothing can catch it.
+    """
+    if data[:5] != b"\x7fELF\x02" or len(data) < 64:
+        return False  # something else, which cannot be opened and says so
+    offset, size, count = (int.from_bytes(data[a:b], sys.byteorder) for a, b in ((40, 48), (58, 60), (60, 62)))
+    return offset + size * count > len(data)
 
 
 @functools.cache
@@ -93,6 +107,8 @@ def library():
     except (OSError, tf.errors.OpError) as error:
         first = str(error).splitlines()[0]
         return Library(None, path, f"{path} cannot be opened: {first}: {HOW_TO_REBUILD} anew", broken=True)
+    if not hasattr(ops, "tf_stylegan_upfirdn2d"):
+        return Library(None, path, f"{path} holds other operations: {HOW_TO_REBUILD} anew", broken=True)
     if has_gpu():
         trouble = _cuda_trouble(path)
         if trouble:
