@@ -1,5 +1,6 @@
 """`python -m tf_stylegan.doctor`: what it says, and that it notices wrong results."""
 
+import re
 import warnings
 
 import pytest
@@ -30,6 +31,8 @@ def test_report(capsys, monkeypatch, asked):
     for what in ("Python", "TensorFlow", "Keras", "NumPy", "CPU", "GPU", "nvcc", "operations"):
         assert lines[what].strip()
     assert tf.__version__ in lines["TensorFlow"]
+    kernels = re.search("CPU kernels of (base|avx2|avx512)$", lines["operations"])
+    assert bool(kernels) == (loader.library().ops is not None)
     for op in ("upfirdn_2d", "fused_bias_act", "upfirdn_2d_act", "conv2d"):
         used, _, words = lines[op].partition(" ")
         assert used == asked or asked == "auto"

@@ -188,12 +188,12 @@ def examine(name, test):
 def why():
     """One line on the choice between custom and reference."""
     from tf_stylegan.ops import loader
+    from tf_stylegan.ops.native import Kernels
 
     asked = loader.choice()
     found = loader.library()
-    if asked != "auto":
-        return f"{loader.VARIABLE}={asked}; {found.why}"
-    return found.why
+    words = f"{loader.VARIABLE}={asked}; {found.why}" if asked != "auto" else found.why
+    return words if found.ops is None else f"{words}; CPU kernels of {Kernels(found.path).best_isa()}"
 
 
 def main(args):

@@ -17,6 +17,7 @@ HERE = build.TensorFlow("2.99.0", 1, [], [])
 def impl(monkeypatch):
     """These tests choose for themselves."""
     monkeypatch.delenv(loader.VARIABLE, raising=False)
+    monkeypatch.delenv(loader.LIMIT, raising=False)
     loader._warn_once.cache_clear()
     yield
     loader._warn_once.cache_clear()
@@ -137,6 +138,16 @@ def test_what_is_asked_for(monkeypatch):
     with pytest.warns(UserWarning, match="it has no CUDA kernels"):
         assert loader.implementation() == "reference"
     assert loader.implementation("custom") == "custom"
+
+
+def test_a_limit_that_is_none(monkeypatch):
+    pretend(monkeypatch, ops="ops")
+    for name in ("", *loader.LIMITS):
+        monkeypatch.setenv(loader.LIMIT, name)
+        assert loader.implementation() == "custom"
+    monkeypatch.setenv(loader.LIMIT, "avx")
+    with pytest.raises(UserError, match="TF_STYLEGAN_MAX_ISA must be one of base, avx2, avx512; got 'avx'"):
+        loader.implementation()
 
 
 @pytest.mark.parametrize("argument", [True, False])

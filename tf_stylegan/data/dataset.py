@@ -172,8 +172,10 @@ def _find_labels(directory, base):
 def _load_labels(path):
     try:
         labels = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise UserError(f"{path}: not a label file (np.save of float32 [N, L]): {error}") from error
+    except OSError as error:
+        raise UserError(f"could not read {path}: {error.strerror or error}") from error
+    except (ValueError, EOFError) as error:  # in NumPy's words: load it unsafely
+        raise UserError(f"{path}: damaged, or not a label file (np.save of float32 [N, L]); convert again") from error
     if labels.ndim != 2 or labels.dtype.kind not in "fiub":
         raise UserError(
             f"{path}: expected labels float32 [N, L], got {labels.dtype} {list(labels.shape)}; convert again"

@@ -21,6 +21,7 @@ from tf_stylegan.ops import build
 
 CHOICES = ("auto", "custom", "reference")
 VARIABLE = "TF_STYLEGAN_OPS"
+LIMITS, LIMIT = ("base", "avx2", "avx512"), "TF_STYLEGAN_MAX_ISA"  # read by the compiled kernels
 HOW_TO_BUILD = "python -m tf_stylegan.doctor --build compiles them"
 HOW_TO_REBUILD = "python -m tf_stylegan.doctor --build --force compiles them"
 
@@ -135,6 +136,9 @@ def choice(impl="auto"):
     asked = os.environ.get(VARIABLE) or "auto"
     if asked not in CHOICES:
         raise UserError(f"{VARIABLE} must be one of {', '.join(CHOICES)}; got {asked!r}")
+    limit = os.environ.get(LIMIT)
+    if limit and limit not in LIMITS:
+        raise UserError(f"{LIMIT} must be one of {', '.join(LIMITS)}; got {limit!r}")
     return asked if impl == "auto" else impl
 
 
@@ -142,7 +146,7 @@ def implementation(impl="auto"):
     """ "custom" or "reference": who computes an operation that is called with `impl`.
 
     Raises:
-        UserError: if "custom" is asked for and there is no usable library.
+        UserError: if "custom" is asked for and there is no usable library, or for a setting that is none.
     """
     asked = choice(impl)
     if asked == "reference" or is_portable():
