@@ -125,7 +125,8 @@ def test_every_float16_number(kernels, isa):
         halves = kernels.fused_bias_act(x, "linear", gain=0.5, isa=isa)
     np.testing.assert_array_equal(y, x)
     np.testing.assert_array_equal(total, np.float32(x[0]))
-    np.testing.assert_array_equal(halves, np.float16(np.float32(x) * 0.5))
+    with np.errstate(invalid="ignore"):  # signalling NaNs
+        np.testing.assert_array_equal(halves, np.float16(np.float32(x) * 0.5))
 
 
 @pytest.mark.parametrize("act", ["relu", "lrelu"])
