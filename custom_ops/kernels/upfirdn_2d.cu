@@ -74,7 +74,7 @@ __device__ inline int64_t noise_at(const Params& p, int64_t n, int64_t oy, int64
 }
 
 // Read where there is no pixel: as good as a zero, and no reason to wait or to part.
-__device__ const double kZeros[2] = {0, 0};
+alignas(16) __device__ const double kZeros[2] = {0, 0};
 
 // A column of the input that goes down with its thread. Of interleaved images, even rows lie in one and odd rows in
 // another.

@@ -2,12 +2,15 @@
 
 import contextlib
 import ctypes
+import os
+import subprocess
 
 import kernel_helpers
 import numpy as np
 import pytest
 from helpers import assert_close
 
+from tf_stylegan.ops import build
 from tf_stylegan.ops.native import ACTIVATIONS
 from tf_stylegan.ops.native_cuda import Gpu, Played, _Kept
 
@@ -28,6 +31,18 @@ def cuda(request):
     if kernels.cuda_trouble():
         pytest.skip(kernels.cuda_trouble())
     return kernels, device
+
+
+@pytest.mark.parametrize("name", build.CUDA_KERNELS)
+def test_nvcc_takes_them(tmp_path, name):
+    """As far as nvcc's own part goes, for one architecture: the whole takes a minute."""
+    nvcc = None if os.environ.get("TF_STYLEGAN_SKIP_CUDA") == "1" else build.nvcc()
+    if nvcc is None or build.sources() is None:
+        pytest.skip("needs nvcc and custom_ops/")
+    source = build.sources() / "kernels" / f"{name}.cu"
+    command = [nvcc, *build.NVCC_FLAGS, *(f"-I{folder}" for folder in build._beside(nvcc, "include"))]
+    done = subprocess.run([*command, "-ptx", source, "-o", tmp_path / "ptx"], capture_output=True, text=True)
+    assert done.returncode == 0, f"{done.stderr}\n(TF_STYLEGAN_SKIP_CUDA=1 does without nvcc)"
 
 
 def close(actual, expected, dtype, what):

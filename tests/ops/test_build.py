@@ -79,6 +79,19 @@ def test_without_tensorflow(tools, tmp_path, monkeypatch):
     assert "python -m tf_stylegan.doctor --build" in said[0]
 
 
+def test_with_a_broken_tensorflow(tools, tmp_path, monkeypatch):
+    """What comes with it does not fit: importing it ends with anything at all, and the install goes on."""
+    tools("g++", "exit 1")
+
+    def broken():
+        raise AttributeError("module 'numpy' has no attribute 'bool8'")
+
+    monkeypatch.setattr(build.TensorFlow, "installed", broken)
+    said = []
+    assert build.build(tmp_path, report=said.append) is None
+    assert "(AttributeError: module 'numpy' has no attribute 'bool8'), so no operations are compiled" in said[0]
+
+
 def test_every_source_with_its_flags(tools, tmp_path, monkeypatch):
     monkeypatch.setattr(build.platform, "machine", lambda: "x86_64")
     log = tmp_path / "log"
@@ -189,6 +202,11 @@ def test_the_compiler_that_was_named_is_nvccs_too(tools, tmp_path, monkeypatch):
     run(tmp_path / "out")
     assert f"-ccbin {named}" in log.read_text()
     log.unlink()
+    tools("ccache", OBEDIENT.format(log=log))
+    monkeypatch.setenv("CXX", "ccache g++-12")
+    run(tmp_path / "out")
+    assert f"-ccbin {named}" in log.read_text()
+    log.unlink()
     monkeypatch.setenv("NVCC_CCBIN", "/another")
     run(tmp_path / "out")
     assert "-ccbin" not in log.read_text()
@@ -245,6 +263,12 @@ def test_where_nvcc_is_looked_for(tools, tmp_path, monkeypatch):
     home = tools("nvcc", "", tmp_path / "home" / "bin")
     monkeypatch.setenv("CUDA_HOME", str(tmp_path / "home"))
     assert build.nvcc() == str(home)
+
+
+def test_digest_follows_flags(tmp_path, monkeypatch):
+    before = build.digest(tmp_path)
+    monkeypatch.setattr(build, "KERNEL_FLAGS", [*build.KERNEL_FLAGS, "-g"])
+    assert build.digest(tmp_path) != before
 
 
 def test_digest_follows_includes(tmp_path):

@@ -8,6 +8,7 @@ from op_helpers import check_gradients, normal
 
 from tf_stylegan.errors import UserError
 from tf_stylegan.ops import loader
+from tf_stylegan.ops.conv import modulated_conv2d
 from tf_stylegan.ops.fused_bias_act import ACTIVATIONS, fused_bias_act
 from tf_stylegan.ops.upfirdn_2d import setup_kernel, upfirdn_2d
 from tf_stylegan.ops.upfirdn_2d_act import SLOPES, upfirdn_2d_act
@@ -149,16 +150,26 @@ def test_four_images_are_one(impl):
 def test_narrow_types_differentiate(impl):
     """bfloat16 and float16 images with float32 parameters, whose gradients must not be added up in the narrow type."""
     for dtype in (tf.bfloat16, tf.float16):
-        x, b = tf.ones([4, 32, 32, 16], dtype) * 0.5, tf.Variable(tf.zeros([16]))
-        scale = tf.ones([4, 16])
+        x, b = tf.ones([2, 128, 128, 4], dtype) * 0.25, tf.Variable(tf.zeros([4]))
+        scale = tf.ones([2, 4])
         with tf.GradientTape() as tape:
             tape.watch([x, scale])
             y = fused_bias_act(x, b, "lrelu", gain=1.0, scale=scale)
         dx, db, dscale = tape.gradient(y, [x, b, scale])
         assert (dx.dtype, db.dtype, dscale.dtype) == (dtype, tf.float32, tf.float32)
-        if impl == "custom":
-            assert_close(db, np.full(16, 4096), 1e-6)
-            assert_close(dscale, np.full((4, 16), 512), 1e-6)
+        assert_close(db, np.full(4, 2 * 128 * 128), 1e-6)
+        assert_close(dscale, np.full((2, 4), 128 * 128 / 4), 1e-6)
+
+
+def test_styles_of_large_images_in_narrow_types(impl):
+    """Their gradients are sums over an image too; without demodulation nothing hides what is lost."""
+    w = tf.ones([1, 1, 4, 1]) / 4
+    for dtype in (tf.bfloat16, tf.float16):
+        x, style = tf.ones([2, 128, 128, 4], dtype), tf.ones([2, 4])
+        with tf.GradientTape() as tape:
+            tape.watch(style)
+            y = modulated_conv2d(x, w, style, demodulate=False)
+        assert_close(tape.gradient(y, style), np.full((2, 4), 128 * 128 / 4), 1e-6)
 
 
 def test_kernels_too_large_for_the_compiled_operation():

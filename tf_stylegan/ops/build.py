@@ -67,7 +67,7 @@ class TensorFlow:
 
     @classmethod
     def installed(cls):
-        """Raises ImportError where there is none."""
+        """Raises ImportError where there is none, and whatever else importing a broken one raises."""
         import tensorflow as tf
 
         return cls(
@@ -93,9 +93,9 @@ def kernel_library(folder):
 
 
 def sources():
-    """Folder of the sources: beside the package in a checkout, within it once installed; None if they are missing."""
+    """Folder of the sources: within the package once installed, beside it in a checkout; None if they are missing."""
     package = Path(__file__).resolve().parent.parent
-    return next((folder for folder in (package.parent / "custom_ops", package / "custom_ops") if folder.is_dir()), None)
+    return next((folder for folder in (package / "custom_ops", package.parent / "custom_ops") if folder.is_dir()), None)
 
 
 def folders():
@@ -105,10 +105,11 @@ def folders():
 
 
 def digest(folder):
-    """A short name for the state of all sources and of the headers that they include."""
+    """A short name for the state of all sources, of the headers that they include, and of the flags."""
     names = [f"kernels/{name}.cc" for name in KERNELS] + [f"kernels/{name}.cu" for name in CUDA_KERNELS]
     waiting = [folder / name for name in names] + [folder / "bindings" / f"{name}.cc" for name in BINDINGS]
-    total, seen = hashlib.sha256(), set()
+    flags = [KERNELS, INSTRUCTION_SETS, KERNEL_FLAGS, BINDING_FLAGS, NVCC_FLAGS]
+    total, seen = hashlib.sha256(repr(flags).encode()), set()
     while waiting:
         path = waiting.pop().resolve()
         if path in seen or not path.is_file():
@@ -197,10 +198,8 @@ def _cuda_commands(path, folder, objects):
     codes = [f"-gencode=arch=compute_{arch},code=sm_{arch}" for arch in archs]
     codes.append(f"-gencode=arch=compute_{archs[-1]},code=compute_{archs[-1]}")
     if os.environ.get("CXX") and not os.environ.get("NVCC_CCBIN"):
-        codes += [
-            "-ccbin",
-            shutil.which(compiler()[0]),
-        ]  # often set because nvcc takes no compiler as new as the default
+        # Often set because nvcc takes no compiler as new as the default. Of "ccache g++" it is the last program.
+        codes += ["-ccbin", [path for path in map(shutil.which, compiler()) if path][-1]]
     commands = []
     for name in CUDA_KERNELS:
         target = str(objects / f"{name}_cuda.o")
@@ -301,9 +300,11 @@ def build(folder, report=print, tensorflow=None):
         return None
     try:
         tensorflow = tensorflow or TensorFlow.installed()
-    except ImportError:
+    except Exception as error:  # an import runs any code, and an install goes on whatever becomes of it
+        hidden = isinstance(error, ImportError)
+        reason = "pip's build isolation hides it" if hidden else f"{type(error).__name__}: {error}"
         report(
-            "TensorFlow cannot be imported here (pip's build isolation hides it), so no operations are compiled;\n"
+            f"TensorFlow cannot be imported here ({reason}), so no operations are compiled;\n"
             f"{INSTEAD}. To compile them afterwards: python -m tf_stylegan.doctor --build"
         )
         return None

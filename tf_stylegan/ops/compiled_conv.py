@@ -20,9 +20,12 @@ _NOT_STORED = ("has_in_scale", "has_out_scale", "has_b", "has_noise")
 
 
 @contextlib.contextmanager
-def in_pieces():
-    """Graphs traced inside are made for gradients: `styled_conv`, which would be computed twice then, is not used."""
-    token = _in_pieces.set(True)
+def in_pieces(wanted=True):
+    """Graphs traced inside are made for gradients: `styled_conv`, which would be computed twice then, is not used.
+
+    wanted: False for a part of such a graph through which no gradient goes.
+    """
+    token = _in_pieces.set(wanted)
     try:
         yield
     finally:

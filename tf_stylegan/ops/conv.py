@@ -11,6 +11,7 @@ from tf_stylegan.errors import UserError
 from tf_stylegan.ops import compiled_conv
 from tf_stylegan.ops.fused_bias_act import ACTIVATIONS, check_arguments, fused_bias_act
 from tf_stylegan.ops.upfirdn_2d import downsample_2d, setup_kernel, upfirdn_2d, upsample_2d
+from tf_stylegan.ops.upfirdn_2d_act import upfirdn_2d_act
 
 
 def conv2d(x, w, impl="auto"):
@@ -61,21 +62,26 @@ def upsample_conv_2d(x, w, k=None, factor=2, gain=1.0, impl="auto"):
     if taps == 1:  # one tap: filtering first touches I channels at most once more and skips a strided transpose
         return conv2d(upsample_2d(x, k, factor, gain, impl=impl), w, impl)
     k, pad0, pad1 = _fir_after(taps, k, factor, gain)
+    y = _transposed_conv(x, w, factor, impl)
+    return upfirdn_2d(y, k, padx0=pad0, padx1=pad1, pady0=pad0, pady1=pad1, impl=impl)
+
+
+def _transposed_conv(x, w, factor, impl):
+    """`[N, H, W, I]`, `[k, k, I, O]` → `[N, (H − 1)·factor + k, (W − 1)·factor + k, O]`, to be filtered."""
+    taps = w.shape[0]
+    full = [None if size is None else (size - 1) * factor + taps for size in x.shape[1:3]]
     if factor == 2 and compiled_conv.usable(x, w, impl):
-        full = [(size - 1) * factor + taps for size in x.shape[1:3]]
-        y = compiled_conv.conv(x, w, [taps - 1, taps - 1], full, up=factor)
-        return upfirdn_2d(y, k, padx0=pad0, padx1=pad1, pady0=pad0, pady1=pad1, impl=impl)
+        return compiled_conv.conv(x, w, [taps - 1, taps - 1], full, up=factor)
     if x.shape[0] == 0:
-        return _empty(x, w, [n * factor for n in x.shape[1:3]])
+        return _empty(x, w, full)
     size = tf.shape(x)
     out_size = [size[0], (size[1] - 1) * factor + taps, (size[2] - 1) * factor + taps, w.shape[3]]
     # TensorFlow's transposed convolution takes [kh, kw, O, I] and mirrors nothing: turn the kernel to get the
     # convolution that the original means.
     w = tf.transpose(w[::-1, ::-1], [0, 1, 3, 2])
     y = tf.nn.conv2d_transpose(x, w, out_size, strides=factor, padding="VALID")
-    if None not in x.shape[1:3]:
-        y.set_shape([None, (x.shape[1] - 1) * factor + taps, (x.shape[2] - 1) * factor + taps, None])
-    return upfirdn_2d(y, k, padx0=pad0, padx1=pad1, pady0=pad0, pady1=pad1, impl=impl)
+    y.set_shape([None, *full, None])
+    return y
 
 
 def _fir_after(taps, k, factor=2, gain=1.0):
@@ -133,29 +139,33 @@ def modulated_conv2d(
     if demodulate:
         power = tf.reduce_sum(tf.square(w), axis=[0, 1])  # [I, O]
         factor = tf.math.rsqrt(tf.matmul(tf.square(style), power) + 1e-8)  # [N, O]
+    taps = w.shape[0]
+    k, *pad = _fir_after(taps, resample_kernel) if up else (None, 0, 0)
 
     def pieces(x, w, style, factor, b, noise, strength):
         w = tf.cast(w, x.dtype)
-        x = x * tf.cast(style, x.dtype)[:, None, None, :]
+        x = fused_bias_act(x, scale=style, impl=impl)
+        after = {
+            "b": b, "act": act, "gain": gain, "clamp": clamp, "scale": factor, "noise": noise,
+            "noise_strength": strength, "impl": impl,
+        }  # fmt: skip
+        if up and taps > 1:
+            return upfirdn_2d_act(_transposed_conv(x, w, 2, impl), k, (pad, pad), **after)
         if up:
             x = upsample_conv_2d(x, w, k=resample_kernel, impl=impl)
         elif down:
             x = conv_downsample_2d(x, w, k=resample_kernel, impl=impl)
         else:
             x = conv2d(x, w, impl)
-        return fused_bias_act(
-            x, b, act=act, gain=gain, clamp=clamp, scale=factor, noise=noise, noise_strength=strength, impl=impl
-        )  # fmt: skip
+        return fused_bias_act(x, **after)
 
-    taps = w.shape[0]
-    k, pad0, _ = _fir_after(taps, resample_kernel) if up else (None, 0, 0)
     if down or (up and taps == 1) or act not in ("linear", "lrelu") or not compiled_conv.fuses(x, w, k, impl):
         return pieces(x, w, style, factor, b, noise, noise_strength)
     shape = {"pad": [taps // 2, taps // 2], "out_size": x.shape[1:3]}
     if up:
         shape = {
             "pad": [taps - 1, taps - 1], "up": 2, "mid_size": [(size - 1) * 2 + taps for size in x.shape[1:3]],
-            "fir": k, "fir_pad": [pad0, pad0], "out_size": [size * 2 for size in x.shape[1:3]],
+            "fir": k, "fir_pad": [pad[0], pad[0]], "out_size": [size * 2 for size in x.shape[1:3]],
         }  # fmt: skip
     b, noise = (None if value is None else tf.convert_to_tensor(value) for value in (b, noise))
     shape_out = tf.TensorShape([x.shape[0], *shape["out_size"], w.shape[3]])

@@ -96,6 +96,8 @@ def check_arguments(name, shape, b=None, scale=None, noise=None, clamp=None):
         shape: TensorShape, the channels last.
         b, scale, noise: tensors or None; clamp: number or None.
     """
+    if shape.rank is None and (scale is not None or noise is not None):
+        raise UserError(f"{name}: beside scale or noise, x must have a known number of dimensions")
     count, channels = (shape[0], shape[-1]) if shape.rank else (None, None)
     if b is not None and (b.shape.rank != 1 or not shape[-1:].is_compatible_with(b.shape)):
         raise UserError(f"{name}: b must be [{channels}], got shape {b.shape}")
@@ -113,7 +115,7 @@ def check_arguments(name, shape, b=None, scale=None, noise=None, clamp=None):
 def _before_act(x, scale, b, noise, strength):
     """What the activation is applied to, by TensorFlow's own operations."""
     if scale is not None:
-        x = x * _per_sample(tf.cast(scale, x.dtype), x)
+        x = _scaled(x, scale)
     if noise is not None:
         x += tf.cast(noise if strength is None else noise * strength, x.dtype)
     if b is not None:
@@ -121,6 +123,28 @@ def _before_act(x, scale, b, noise, strength):
         # The gradient of TensorFlow's bias_add adds up in the type of x, and in bfloat16 does not get beyond 512 ones.
         x = x + b if x.shape.rank == 1 or x.dtype == tf.bfloat16 else tf.nn.bias_add(x, b)
     return x
+
+
+def _scaled(x, scale):
+    """`x · scale`, of which scale `[N, C]` is one number for each channel of each sample."""
+
+    def product(x, scale):
+        return x * _per_sample(tf.cast(scale, x.dtype), x)
+
+    if x.dtype != tf.float16:
+        return product(x, scale)
+
+    # TensorFlow adds up the gradient of scale in the type of x, and in float16 does not get beyond 2048 ones on a CPU.
+    @tf.custom_gradient
+    def run(x, scale):
+        def grad(dy):
+            changes = tf.cast(x, tf.float32) * tf.cast(dy, tf.float32)
+            total = tf.reduce_sum(changes, axis=list(range(1, x.shape.rank - 1)))
+            return _scaled(dy, scale), tf.cast(total, scale.dtype)
+
+        return product(x, scale), grad
+
+    return run(x, scale)
 
 
 def _per_sample(values, x):
@@ -175,6 +199,8 @@ def _gradient(op, cy, c_rows, c_channels, c_aux):
             ref = given["ref"]
         else:
             ref = _before_act(x, *inner.values(), strength) if settings["act"] == "swish" else op.outputs[0]
+        if settings["act"] == "linear" and settings["clamp"] < 0:
+            ref = None  # its derivative is the gain, whatever came out
         grads = _gradient_of_product(
             op, x, ref, given, strength, settings, cy, c_rows, c_channels, c_aux, sums=mode == 1
         )

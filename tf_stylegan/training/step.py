@@ -244,7 +244,9 @@ class TrainStep:
 
     def _d_main(self, draws, lod, labels, reals):
         settings = self.config.loss
-        fake_scores = self._scores(self._fakes(draws, lod, labels), labels, lod)
+        with in_pieces(False):  # G is not differentiated
+            fakes = self._fakes(draws, lod, labels)
+        fake_scores = self._scores(fakes, labels, lod)
         real_scores = self._scores(reals, labels, lod)
         more = {"epsilon": settings.wgan_epsilon} if settings.d_loss == "wgan" else {}
         loss = tf.reduce_mean(D_LOSSES[settings.d_loss](real_scores, fake_scores, **more))
@@ -255,7 +257,8 @@ class TrainStep:
         settings = self.config.loss
         images = reals
         if settings.d_penalty in ("r2", "wgan_gp"):
-            images = self._fakes(draws, lod, labels)
+            with in_pieces(False):
+                images = self._fakes(draws, lod, labels)
         if settings.d_penalty == "wgan_gp":
             mix = draws.uniform("mixing", [labels.shape[0], 1, 1, 1])
             images = reals + (images - reals) * mix
