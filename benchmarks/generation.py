@@ -5,10 +5,12 @@ interpreter with PyTorch. Ours and the peer's run in turn, each in a process of 
 medians. "Share": of the largest sustained float32 rate of this machine (TensorFlow's convolutions or matrix products,
 measured in turn), by the operations of the convolutions and dense layers, 2 for each multiplication and addition. The
 compiled convolutions may pass 100 %: with AMX they multiply parts of numbers, see custom_ops/README.md.
-"Difference": mean absolute difference to our float32 pictures, of 255.
+"Nothing compiled": TensorFlow's own operations. "Difference": mean absolute difference to our float32 pictures, of 255
+for pictures as bright as real ones: a fresh network draws some ±3, so that both are divided by twice the mean of |x|.
 """
 
 import importlib
+import os
 import sys
 import tempfile
 
@@ -17,6 +19,7 @@ import numpy as np
 from benchmarks import workers
 
 SIZES = {256: 4, 1024: 1}  # batch at each
+PLAIN = ", nothing compiled"
 
 
 def operations(resolution, fmap_base=16384, fmap_max=512, latent_size=512):
@@ -36,6 +39,9 @@ def operations(resolution, fmap_base=16384, fmap_max=512, latent_size=512):
 
 
 def ours(resolution, batch, precision, pictures):
+    if precision.endswith(PLAIN):
+        precision = precision.removesuffix(PLAIN)
+        os.environ["TF_STYLEGAN_OPS"] = "reference"
     import tensorflow as tf
 
     from tf_stylegan.config import Options, resolve
@@ -62,7 +68,8 @@ def theirs(resolution, batch, folder):
 
 def measure(resolution, batch, args, folder):
     """Prints the rows of one size."""
-    pictures = {name: f"{folder}/{resolution}-{name}.npy" for name in ("float32", "bfloat16")}
+    names = ("float32", "bfloat16", "float32" + PLAIN, "bfloat16" + PLAIN)
+    pictures = {name: f"{folder}/{resolution}-{number}.npy" for number, name in enumerate(names)}
     running = {
         name: workers.Worker(sys.executable, "benchmarks.generation", "ours", resolution, batch, name, path)
         for name, path in pictures.items()
@@ -82,9 +89,8 @@ def measure(resolution, batch, args, folder):
     for name, value in seconds.items():
         share = operations(resolution) * batch / value / rate
         ratio = f"{seconds['stylegan2-ada-pytorch'] / value:.1f}" if args.peer else ""
-        # A fresh network draws pictures of some ±3; measured in units in which their spread is that of real ones, ±1.
         difference = ""
-        if name == "bfloat16":
+        if name in pictures and name != "float32":
             spread = np.abs(exact).mean() / 0.5
             difference = f"{np.abs(np.load(pictures[name]) - exact).mean() / spread * 127.5:.2f}"
         print(f"| {resolution} | {batch} | {name} | {value / batch:.3f} | {share:.0%} | {ratio} | {difference} |")

@@ -1,8 +1,9 @@
 """How fast the compiled operations are beside a plain copy of as much memory, one Markdown table.
 
 `python -m benchmarks.kernels` needs a C++ compiler or compiled operations; `--reference` adds TensorFlow's own
-operations on the same tensors. All runs of a row alternate, and medians are printed; the share of the copy is the
-figure to quote. A copy counts what it reads and what it writes, so does an operation.
+operations on the same tensors (of a gradient: what is needed forwards included). All runs of a row alternate, and
+medians are printed; the share of the copy is the figure to quote. A copy counts what it reads and what it writes, so
+does an operation. It is the faster of two, of which one stores past the caches: it does not read what it overwrites.
 
 `python -m benchmarks.kernels --gpu --dtype float32 bfloat16 float16` measures the CUDA kernels, on a machine with nvcc
 (or a library of kernels) and without TensorFlow; `--peer=DIR --peer-python=PYTHON` the plugins of stylegan2-ada-pytorch
@@ -14,8 +15,10 @@ import contextlib
 import ctypes
 import os
 import statistics
+import sys
 import tempfile
 import time
+import unittest.mock
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +37,24 @@ def aligned(shape, dtype):
     memory = np.full(size + 64, 0, np.uint8)  # written: all pages that nobody wrote are one page, which caches hold
     start = -memory.ctypes.data % 64
     return memory[start : start + size].view(dtype).reshape(shape)
+
+
+# To the C library: copies of more than 1 MiB store past the caches.
+PAST_CACHES = "glibc.cpu.x86_non_temporal_threshold=0x100000"
+
+
+def serve_copies(threads):
+    """In a worker that GLIBC_TUNABLES was set for: a copy of so many bytes as is asked for."""
+    copy = Copy(threads)
+
+    class Sizes(dict):
+        def __missing__(self, size):
+            self.clear()  # one size after the other
+            arrays = [aligned([int(size)], np.uint8) for _ in range(2)]
+            self[size] = lambda: copy(*arrays)
+            return self[size]
+
+    workers.serve(Sizes())
 
 
 class Copy:
@@ -89,6 +110,8 @@ def inputs(shape, name, dtype):
 
 def cpu_rows(kernels, args, dtype):
     threads, copy = pool(args.threads), Copy(args.threads)
+    with unittest.mock.patch.dict(os.environ, GLIBC_TUNABLES=PAST_CACHES):
+        past_caches = workers.Worker(sys.executable, "benchmarks.kernels", "serve_copies", args.threads)
     for shape, where in SHAPES:
         for name in operations(shape):
             x, arguments, result, moved = inputs(shape, name, dtype)
@@ -98,10 +121,15 @@ def cpu_rows(kernels, args, dtype):
             functions = [
                 lambda: copy(to, from_),  # noqa: B023  called before the next round
                 lambda: call(x, **arguments, dtype=dtype, threads=threads, out=y),  # noqa: B023
+                lambda: past_caches.run(str(moved // 2)),  # noqa: B023
             ]
-            if args.reference and not name.startswith("gradient"):
+            if args.reference:
                 functions += tensorflow_functions(x, name, arguments)
-            yield shape, where, name, moved, medians(functions, args.runs)
+            times = medians(functions, args.runs)
+            del times[2]  # by the worker's own clock
+            times[0] = min(times[0], statistics.median(past_caches.times.pop(str(moved // 2))[1:]))
+            yield shape, where, name, moved, times
+    past_caches.finish()
 
 
 def tensorflow_functions(x, name, arguments):
@@ -118,6 +146,14 @@ def tensorflow_functions(x, name, arguments):
         up, down = (arguments.get(which, (1, 1))[0] for which in ("up", "down"))
         pads = {"padx0": x0, "padx1": x1, "pady0": y0, "pady1": y1}
         call = lambda x, impl: upfirdn_2d(x, K, up, up, down, down, **pads, impl=impl)  # noqa: E731
+    elif name.startswith("gradient"):
+        b, scale, noise = (tf.ones(size) for size in (x.shape[-1:], (x.shape[0], x.shape[-1]), (*x.shape[:-1], 1)))
+
+        def call(x, impl):
+            with tf.GradientTape() as tape:
+                tape.watch([x, b, scale, noise])
+                y = fused_bias_act(x, b, "lrelu", gain=1.4, scale=scale, noise=noise, impl=impl)
+            return tape.gradient(y, [x, b, scale, noise], output_gradients=x)
     else:
         if "noise" in arguments:
             arguments["noise"] = arguments["noise"][..., None]
@@ -178,6 +214,8 @@ def main():
     parser.add_argument("--reference", action="store_true", help="also TensorFlow's own operations")
     parser.add_argument("--gpu", action="store_true", help="the CUDA kernels")
     args = parser.parse_args()
+    if workers.worked(args, serve_copies=serve_copies):
+        return
     if args.peer and not args.gpu:
         raise SystemExit("error: --peer measures its plugins for GPUs, beside --gpu")
     if args.reference and (args.gpu or "bfloat16" in args.dtype):

@@ -22,14 +22,14 @@ absl::Status get_ints(InferenceContext* c, const std::vector<const char*>& names
 }
 
 // y from the shape of x and, where they are known, the paddings.
-absl::Status shape_of_y(InferenceContext* c, ShapeHandle x, int pad_input) {
-  ShapeHandle ignored;
-  TF_RETURN_IF_ERROR(c->WithRank(x, 4, &x));
-  TF_RETURN_IF_ERROR(c->WithRank(c->input(pad_input), 1, &ignored));
+absl::Status shape_of_y(InferenceContext* c) {
+  ShapeHandle x, ignored;
+  TF_RETURN_IF_ERROR(c->WithRank(c->input(0), 4, &x));
+  TF_RETURN_IF_ERROR(c->WithRank(c->input(1), 1, &ignored));
   int64_t v[6];
   TF_RETURN_IF_ERROR(get_ints(c, {"up_y", "down_y", "kh", "up_x", "down_x", "kw"}, v));
   DimensionHandle size[2] = {c->UnknownDim(), c->UnknownDim()};
-  const Tensor* pad = c->input_tensor(pad_input);
+  const Tensor* pad = c->input_tensor(1);
   for (int axis = 0; axis < 2; ++axis) {
     const int64_t *a = v + 3 * axis, in = c->Value(c->Dim(x, 1 + axis));
     if (!pad || in < 0) continue;
@@ -39,17 +39,6 @@ absl::Status shape_of_y(InferenceContext* c, ShapeHandle x, int pad_input) {
   }
   c->set_output(0, c->MakeShape({c->Dim(x, 0), size[0], size[1], c->Dim(x, 3)}));
   return absl::OkStatus();
-}
-
-// The size of the image that four interleaved ones make: that of the first and the last added up.
-ShapeHandle shape_of_whole(InferenceContext* c, int images) {
-  ShapeHandle first = c->input(0), last = c->input(images - 1);
-  if (images == 1 || !c->RankKnown(first) || !c->RankKnown(last) || c->Rank(first) != 4 || c->Rank(last) != 4) return first;
-  DimensionHandle h = c->UnknownDim(), w = c->UnknownDim();
-  if (!c->Add(c->Dim(first, 1), c->Dim(last, 1), &h).ok() || !c->Add(c->Dim(first, 2), c->Dim(last, 2), &w).ok()) {
-    return c->UnknownShapeOfRank(4);
-  }
-  return c->MakeShape({c->Dim(first, 0), h, w, c->Dim(first, 3)});
 }
 
 #define TF_STYLEGAN_FILTER_ATTRS(op) \
@@ -66,12 +55,12 @@ TF_STYLEGAN_FILTER_ATTRS(REGISTER_OP("TfStylegan>Upfirdn2d")
                              .Input("pad: int32")
                              .Output("y: T")
                              .Attr("T: {float, bfloat16, half, double}"))
-    .SetShapeFn([](InferenceContext* c) { return shape_of_y(c, c->input(0), 1); })
+    .SetShapeFn(shape_of_y)
     .Doc("x [N, H, W, C] upsampled by zeros, padded (pad: before and after H, before and after W; negative crops), "
          "convolved with k [kh, kw] and downsampled. The padding lies in the host's memory.");
 
 TF_STYLEGAN_FILTER_ATTRS(REGISTER_OP("TfStylegan>Upfirdn2dAct")
-                             .Input("images: num_images * T")
+                             .Input("x: T")
                              .Input("pad: int32")
                              .Input("strength: U")  // before the lists: an empty list cannot say what U is
                              .Input("scale: has_scale * U")
@@ -80,20 +69,14 @@ TF_STYLEGAN_FILTER_ATTRS(REGISTER_OP("TfStylegan>Upfirdn2dAct")
                              .Output("y: T")
                              .Attr("T: {float, bfloat16, half, double}")
                              .Attr("U: {float, double}")
-                             .Attr("num_images: int >= 1")
                              .Attr("has_scale: int >= 0")
                              .Attr("has_b: int >= 0")
                              .Attr("has_noise: int >= 0"))
     .Attr("alpha: float = 1.0")
     .Attr("gain: float = 1.0")
     .Attr("clamp: float = -1.0")
-    .SetShapeFn([](InferenceContext* c) {
-      int images;
-      TF_RETURN_IF_ERROR(c->GetAttr("num_images", &images));
-      return shape_of_y(c, shape_of_whole(c, images), images);
-    })
-    .Doc("Upfirdn2d of one image, or of four that are its even and odd rows and columns, followed by "
-         "clamp(lrelu(y * scale + b + noise * strength, alpha) * gain) in the same pass.");
+    .SetShapeFn(shape_of_y)
+    .Doc("Upfirdn2d followed by clamp(lrelu(y * scale + b + noise * strength, alpha) * gain) in the same pass.");
 
 // Attributes and checks that both operations have in common; `gpu` says where tensors lie.
 template <bool gpu, bool epilogue>
@@ -120,17 +103,14 @@ class Upfirdn2dOp : public OpKernel {
   }
 
   void Compute(OpKernelContext* context) override {
-    const int images = context->num_inputs() - (epilogue ? trailing_inputs(context) : 1);
     tf_stylegan_upfirdn_2d p = attrs_;
     const Tensor& x = context->input(0);
-    const Tensor& pad = context->input(images);
-    OP_REQUIRES(context, images == 1 || images == 4, InvalidArgument("Upfirdn2d: 1 or 4 images, got ", images));
+    const Tensor& pad = context->input(1);
     OP_REQUIRES(context, x.dims() == 4, InvalidArgument("Upfirdn2d: x must be [N, H, W, C], got ", x.shape().DebugString()));
     OP_REQUIRES(context, pad.NumElements() == 4,
                 InvalidArgument("Upfirdn2d: pad must be [4], got ", pad.shape().DebugString()));
     const auto pads = pad.flat<int32_t>();
     p.n = x.dim_size(0), p.in_h = x.dim_size(1), p.in_w = x.dim_size(2), p.c = x.dim_size(3);
-    if (images == 4) OP_REQUIRES_OK(context, add_images(context, &p));
     p.dtype = dtype_code(x.dtype());
     p.pad_y = pads(0), p.pad_x = pads(2);
     p.out_h = out_size(p.in_h, p.up_y, pads(0), pads(1), p.kh, p.down_y);
@@ -148,35 +128,9 @@ class Upfirdn2dOp : public OpKernel {
   }
 
  private:
-  static int trailing_inputs(OpKernelContext* context) {
-    int count = 2;  // pad and strength
-    for (const char* name : {"scale", "b", "noise"}) count += optional_input(context, name) != nullptr;
-    return count;
-  }
-
-  static absl::Status add_images(OpKernelContext* context, tf_stylegan_upfirdn_2d* p) {
-    const Tensor *x = &context->input(0), *last = &context->input(3);
-    if (last->dims() != 4) return InvalidArgument("Upfirdn2dAct: images must be [N, H, W, C]");
-    p->interleaved = 1;
-    p->in_h += last->dim_size(1);
-    p->in_w += last->dim_size(2);
-    for (int i = 0; i < 4; ++i) {
-      TensorShape expected;
-      TF_RETURN_IF_ERROR(TensorShape::BuildTensorShape(
-          {p->n, (p->in_h + 1 - i / 2) / 2, (p->in_w + 1 - i % 2) / 2, p->c}, &expected));
-      const TensorShape& shape = context->input(i).shape();
-      if (shape != expected) {
-        return InvalidArgument("Upfirdn2dAct: interleaved image ", i, " must be ", expected.DebugString(), " beside ",
-                               x->shape().DebugString(), ", got ", shape.DebugString());
-      }
-    }
-    p->x01 = context->input(1).data(), p->x10 = context->input(2).data(), p->x11 = last->data();
-    return absl::OkStatus();
-  }
-
   static absl::Status add_epilogue(OpKernelContext* context, tf_stylegan_upfirdn_2d* p) {
     const Tensor *scale = optional_input(context, "scale"), *b = optional_input(context, "b");
-    const Tensor *noise = optional_input(context, "noise"), *strength = &context->input(p->interleaved ? 5 : 2);
+    const Tensor *noise = optional_input(context, "noise"), *strength = &context->input(2);
     for (const Tensor* tensor : {scale, b, noise, strength}) {
       if (tensor && tensor->dtype() != parameter_dtype(context->input(0).dtype())) {
         return InvalidArgument("Upfirdn2dAct: scale, b, noise and strength must be ",

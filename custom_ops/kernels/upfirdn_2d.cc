@@ -14,20 +14,18 @@ const int64_t kLineElements = 8192, kLinePixels = 64;
 
 int64_t whole_lines(int64_t n) { return (n + 15) / 16 * 16; }  // multiples of 64 bytes
 
-// Some rows of the input, `step` elements between pixels.
+// Some rows of the input.
 template <typename T>
 struct Rows {
   const T* row[kMostRows];
-  int64_t step;
 };
 
-// lines[g][pixel · step … + n) = Σ over u of weights[g][u] · x.row[u][pixel · x.step … + n), for `count` rows u, added to
-// what is there if `add`. U: the count where it is fixed, 0 where it is known at run time. The second of two lines begins
-// D rows further down, and the first ends as many rows earlier: what a result does not see must not even meet a weight of
-// zero, since it may be infinite.
+// lines[g][0 … n) = Σ over u of weights[g][u] · x.row[u][0 … n), for `count` rows u, added to what is there if `add`. U:
+// the count where it is fixed, 0 where it is known at run time. The second of two lines begins D rows further down, and
+// the first ends as many rows earlier: what a result does not see must not even meet a weight of zero, since it may be
+// infinite.
 template <int G, int U, int D, typename T, typename S>
-void combine(S* lines, int64_t line, int64_t step, Rows<T> x, const S (*weights)[kMostRows], int64_t count, int64_t n,
-             int64_t pixels, bool add) {
+void combine(S* lines, int64_t line, const Rows<T>& x, const S (*weights)[kMostRows], int64_t count, int64_t n, bool add) {
   typedef typename Simd<T>::V V;
   const int64_t L = Simd<T>::lanes, rows = U ? U : count;
   V w[G][U ? U : kMostRows];
@@ -35,33 +33,29 @@ void combine(S* lines, int64_t line, int64_t step, Rows<T> x, const S (*weights)
     for (int g = 0; g < G; ++g) w[g][u] = splat(weights[g][u]);
   }
   const auto sees = [](int g, int64_t u) { return G == 1 || (g ? u >= D : u < U - D); };
-  for (int64_t pixel = 0; pixel < pixels; ++pixel) {
-    for (int64_t i = 0; i < n; i += L) {
-      V sums[G] = {};
-      if (i + L <= n) {
-        for (int g = 0; add && g < G; ++g) sums[g] = load(lines + g * line + i);
-        for (int64_t u = 0; u < rows; ++u) {
-          const V v = load(x.row[u] + i);
-          for (int g = 0; g < G; ++g) sums[g] = sees(g, u) ? sums[g] + w[g][u] * v : sums[g];
-        }
-        for (int g = 0; g < G; ++g) store<false>(lines + g * line + i, sums[g]);
-      } else {
-        for (int g = 0; add && g < G; ++g) sums[g] = load_part(lines + g * line + i, n - i);
-        for (int64_t u = 0; u < rows; ++u) {
-          const V v = load_part(x.row[u] + i, n - i);
-          for (int g = 0; g < G; ++g) sums[g] = sees(g, u) ? sums[g] + w[g][u] * v : sums[g];
-        }
-        for (int g = 0; g < G; ++g) store_part(lines + g * line + i, sums[g], n - i);
+  for (int64_t i = 0; i < n; i += L) {
+    V sums[G] = {};
+    if (i + L <= n) {
+      for (int g = 0; add && g < G; ++g) sums[g] = load(lines + g * line + i);
+      for (int64_t u = 0; u < rows; ++u) {
+        const V v = load(x.row[u] + i);
+        for (int g = 0; g < G; ++g) sums[g] = sees(g, u) ? sums[g] + w[g][u] * v : sums[g];
       }
+      for (int g = 0; g < G; ++g) store<false>(lines + g * line + i, sums[g]);
+    } else {
+      for (int g = 0; add && g < G; ++g) sums[g] = load_part(lines + g * line + i, n - i);
+      for (int64_t u = 0; u < rows; ++u) {
+        const V v = load_part(x.row[u] + i, n - i);
+        for (int g = 0; g < G; ++g) sums[g] = sees(g, u) ? sums[g] + w[g][u] * v : sums[g];
+      }
+      for (int g = 0; g < G; ++g) store_part(lines + g * line + i, sums[g], n - i);
     }
-    lines += step;
-    for (int64_t u = 0; u < rows; ++u) x.row[u] += x.step;
   }
 }
 
 template <typename T, typename S>
 struct Combine {
-  typedef void (*Function)(S*, int64_t, int64_t, Rows<T>, const S (*)[kMostRows], int64_t, int64_t, int64_t, bool);
+  typedef void (*Function)(S*, int64_t, const Rows<T>&, const S (*)[kMostRows], int64_t, int64_t, bool);
   // One line of so many rows.
   static Function of(int64_t rows) {
     static const Function table[] = {combine<1, 0, 0, T, S>, combine<1, 1, 0, T, S>, combine<1, 2, 0, T, S>,
@@ -180,44 +174,17 @@ class Worker {
     }
     if (inside >= outside || num_rows_ == 0) return;
     S* to = lines_ + (inside - begin_in_) * p_.c;
-    if (!p_.interleaved) return columns(to, lines, p_.c, input(inside, 0), outside - inside);
-    for (int64_t odd = 0; odd < 2; ++odd) {
-      const int64_t skip = (inside + odd) & 1, pixels = (outside - inside - skip + 1) / 2;
-      if (pixels > 0) columns(to + skip * p_.c, lines, 2 * p_.c, input(inside + skip, odd), pixels);
-    }
-  }
-
-  // The rows of the input from column ix on; of interleaved images, its even or odd columns.
-  Rows<T> input(int64_t ix, int64_t odd) const {
+    const int64_t n = (outside - inside) * p_.c;
     Rows<T> x;
-    x.step = p_.c;
     for (int64_t u = 0; u < num_rows_; ++u) {
-      const int64_t iy = first_row_ + u;
-      if (!p_.interleaved) {
-        x.row[u] = (const T*)p_.x + ((n_ * p_.in_h + iy) * p_.in_w + ix) * p_.c;
-      } else {
-        const void* const images[] = {p_.x, p_.x01, p_.x10, p_.x11};
-        const int64_t h = (p_.in_h + 1 - (iy & 1)) / 2, w = (p_.in_w + 1 - odd) / 2;
-        x.row[u] = (const T*)images[(iy & 1) * 2 + odd] + ((n_ * h + (iy >> 1)) * w + (ix >> 1)) * p_.c;
-      }
+      x.row[u] = (const T*)p_.x + ((n_ * p_.in_h + first_row_ + u) * p_.in_w + inside) * p_.c;
     }
-    return x;
-  }
-
-  void columns(S* to, int64_t lines, int64_t step, const Rows<T>& x, int64_t pixels) {
-    int64_t n = p_.c;
-    if (step == n) n *= pixels, pixels = 1;  // nothing between pixels: one long run
     if (job_.separable) {
       const auto run = lines == 2 ? Combine<T, S>::of_two(num_rows_, ay_.down) : Combine<T, S>::of(num_rows_);
-      run(to, line_, step, x, column_, num_rows_, n, pixels, false);
-      return;
+      return run(to, line_, x, column_, num_rows_, n, false);
     }
     const S one[1][kMostRows] = {{S(1)}};
-    for (int64_t u = 0; u < num_rows_; ++u) {
-      Rows<T> row;
-      row.row[0] = x.row[u], row.step = x.step;
-      combine<1, 1, 0>(to + u * line_, line_, step, row, one, 1, n, pixels, false);
-    }
+    for (int64_t u = 0; u < num_rows_; ++u) combine<1, 1, 0>(to + u * line_, line_, Rows<T>{{x.row[u]}}, one, 1, n, false);
   }
 
   void many_channels(int64_t begin, int64_t end) {
@@ -312,13 +279,12 @@ class Worker {
       for (int64_t j = 0; j < taps_y_; ++j) {
         S weights[1][kMostRows];
         Rows<S> x;
-        x.step = 0;
         for (int64_t t = 0; t < job_.taps; ++t) {
           const int64_t q = first + t;
           weights[0][t] = weights_[(j * up + phase) * job_.taps + t];
           x.row[t] = down == 1 ? from_ + j * line_ + q * c : sorted_ + ((j * down + q % down) * width + q / down) * c;
         }
-        Combine<S, S>::of(job_.taps)(to, 0, 0, x, weights, job_.taps, count * c, 1, j > 0);
+        Combine<S, S>::of(job_.taps)(to, 0, x, weights, job_.taps, count * c, j > 0);
       }
     }
     if (up > 1) copy_pixels(result_, phases_, up, phase_size_, 1, end - begin);
@@ -437,8 +403,7 @@ static int check(const Params* p) {
     return TF_STYLEGAN_TOO_LARGE;
   }
   const bool input = p->n && p->in_h && p->in_w && p->c, output = p->n && p->out_h && p->out_w && p->c;
-  const bool odd_y = p->interleaved && p->in_h > 1, odd_x = p->interleaved && p->in_w > 1;
-  if ((output && !p->y) || (input && (!p->x || (odd_x && !p->x01) || (odd_y && !p->x10) || (odd_y && odd_x && !p->x11))) ||
+  if ((output && !p->y) || (input && !p->x) ||
       (p->epilogue && p->noise && p->noise_n != 1 && p->noise_n != p->n)) {
     return TF_STYLEGAN_BAD_ARGUMENT;
   }

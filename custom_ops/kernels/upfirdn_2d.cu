@@ -39,13 +39,9 @@ struct Taps {
 };
 
 // Pixel (iy, ix) of sample n; only to be read if it is inside of the image.
-template <typename T, bool interleaved>
+template <typename T>
 __device__ inline const T* pixel(const Params& p, int64_t n, int64_t iy, int64_t ix) {
-  if (!interleaved) return (const T*)p.x + ((n * p.in_h + iy) * p.in_w + ix) * p.c;
-  const int odd_y = (int)(iy & 1), odd_x = (int)(ix & 1);
-  const int64_t h = (p.in_h + 1 - odd_y) / 2, w = (p.in_w + 1 - odd_x) / 2;
-  const void* image = odd_y ? (odd_x ? p.x11 : p.x10) : (odd_x ? p.x01 : p.x);
-  return (const T*)image + ((n * h + (iy >> 1)) * w + (ix >> 1)) * p.c;
+  return (const T*)p.x + ((n * p.in_h + iy) * p.in_w + ix) * p.c;
 }
 
 // What the epilogue of a thread's channels is made of.
@@ -76,28 +72,16 @@ __device__ inline int64_t noise_at(const Params& p, int64_t n, int64_t oy, int64
 // Read where there is no pixel: as good as a zero, and no reason to wait or to part.
 alignas(16) __device__ const double kZeros[2] = {0, 0};
 
-// A column of the input that goes down with its thread. Of interleaved images, even rows lie in one and odd rows in
-// another.
-template <typename T, bool interleaved>
+// A column of the input that goes down with its thread.
+template <typename T>
 struct Column {
-  const T *here, *next;  // where the next row is read from; interleaved: and the one after it
+  const T* here;  // where the next row is read from
   int64_t step;
   __device__ void begin(const Params& p, int64_t n, int64_t iy, int64_t ix, int64_t c) {
     if (ix < 0 || ix >= p.in_w) {
-      here = next = (const T*)kZeros, step = 0;
-    } else if (interleaved) {
-      here = pixel<T, true>(p, n, iy, ix) + c, next = pixel<T, true>(p, n, iy + 1, ix) + c;
-      step = (p.in_w + 1 - (ix & 1)) / 2 * p.c;
+      here = (const T*)kZeros, step = 0;
     } else {
-      here = pixel<T, false>(p, n, iy, ix) + c, step = p.in_w * p.c;
-    }
-  }
-  __device__ void down() {
-    const T* after = here + step;
-    if (interleaved) {
-      here = next, next = after;
-    } else {
-      here = after;
+      here = pixel<T>(p, n, iy, ix) + c, step = p.in_w * p.c;
     }
   }
 };
@@ -113,7 +97,7 @@ struct Places {
 
 // The usual cases: kRows results below one another of one pixel column and V channels. taps: of a phase, in both
 // directions. k counts results, or with up 2 pairs of results, both of which begin with row k of the input.
-template <typename T, int V, int up, int down, int taps, bool interleaved, bool epilogue>
+template <typename T, int V, int up, int down, int taps, bool epilogue>
 __global__ void __launch_bounds__(kThreads, 3)
     usual(Params p, Plan<typename Real<T>::type> plan, Places places, uint32_t total) {
   typedef typename Real<T>::type S;
@@ -142,7 +126,7 @@ __global__ void __launch_bounds__(kThreads, 3)
   const int pad = (int)plan.y.pad, height = (int)p.in_h;
   int k = up == 1 ? begin : (begin - pad + 1) >> 1, iy = up == 1 ? begin * down - pad : k;
   const int steps = (up == 1 ? end - begin : ((end - pad) >> 1) - k + 1) + last;
-  Column<T, interleaved> column[taps];
+  Column<T> column[taps];
 #pragma unroll
   for (int t = 0; t < taps; ++t) column[t].begin(p, n, iy, first_x + t, c);
   T* y = (T*)p.y + ((n * p.out_h + begin) * p.out_w + ox) * p.c + c;
@@ -166,7 +150,7 @@ __global__ void __launch_bounds__(kThreads, 3)
         }
       }
 #pragma unroll
-      for (int t = 0; t < taps; ++t) column[t].down();
+      for (int t = 0; t < taps; ++t) column[t].here += column[t].step;
       // To every result that the row belongs to; the first row of a step begins one.
 #pragma unroll
       for (int phase = 0; phase < up; ++phase) {
@@ -221,8 +205,7 @@ __global__ void general(Params p, Plan<typename Real<T>::type> plan, Taps near, 
       const int tap = (p.kh - 1 - ty) * p.kw + p.kw - 1 - tx;
       const S weight = S(far ? far[tap] : near.k[tap]);
       S x[V];
-      const int64_t iy = first_y + j, ix = first_x + l;
-      load<T, V>((p.interleaved ? pixel<T, true>(p, n, iy, ix) : pixel<T, false>(p, n, iy, ix)) + c, x);
+      load<T, V>(pixel<T>(p, n, first_y + j, first_x + l) + c, x);
 #pragma unroll
       for (int e = 0; e < V; ++e) sum[e] += weight * x[e];
     }
@@ -262,13 +245,13 @@ bool split(const Params& p, Plan<S>* plan) {
   return true;
 }
 
-template <typename T, int V, int up, int down, int taps, bool interleaved, bool epilogue>
+template <typename T, int V, int up, int down, int taps, bool epilogue>
 cudaError_t launch_usual(const Params& p, const Plan<typename Real<T>::type>& plan, void* stream) {
   const int64_t vectors = p.c / V, strips = (p.out_h + kRows - 1) / kRows;
   int64_t across = vectors;
   while (across > 32 && across % 2 == 0) across /= 2;
   const int64_t total = p.n * strips * p.out_w * vectors;
-  const auto kernel = usual<T, V, up, down, taps, interleaved, epilogue>;
+  const auto kernel = usual<T, V, up, down, taps, epilogue>;
   TF_STYLEGAN_LAUNCH(kernel, blocks_for(total), kThreads, stream, p, plan, Places(p, across, vectors), (uint32_t)total);
   return cudaGetLastError();
 }
@@ -277,9 +260,9 @@ cudaError_t launch_usual(const Params& p, const Plan<typename Real<T>::type>& pl
 template <typename T, int V, int down>
 cudaError_t launch_taps(const Params& p, const Plan<typename Real<T>::type>& plan, void* stream) {
   const int taps = V == 1 ? kTaps : p.kh > p.kw ? p.kh : p.kw;
-  if (taps <= 2) return launch_usual<T, V, 1, down, V == 1 ? kTaps : 2, false, false>(p, plan, stream);
-  if (taps == 3) return launch_usual<T, V, 1, down, V == 1 ? kTaps : 3, false, false>(p, plan, stream);
-  return launch_usual<T, V, 1, down, kTaps, false, false>(p, plan, stream);
+  if (taps <= 2) return launch_usual<T, V, 1, down, V == 1 ? kTaps : 2, false>(p, plan, stream);
+  if (taps == 3) return launch_usual<T, V, 1, down, V == 1 ? kTaps : 3, false>(p, plan, stream);
+  return launch_usual<T, V, 1, down, kTaps, false>(p, plan, stream);
 }
 
 // Whether a call is a usual one, with numbers that 32 bits count; fills in the plan.
@@ -296,18 +279,14 @@ cudaError_t launch(const Params& p, void* workspace, void* stream) {
   Plan<S> plan = {{p.pad_y, p.up_y, p.down_y, p.kh}, {p.pad_x, p.up_x, p.down_x, p.kw}, S(1), S(1), S(INFINITY)};
   if (p.epilogue) plan.alpha = S(p.alpha), plan.gain = S(p.gain);
   if (p.epilogue && p.clamp >= 0) plan.most = S(p.clamp);
-  const bool plain = p.up_y * p.down_y == 1, more = p.epilogue || p.interleaved;
-  if ((plain || !more) && is_usual<T, V>(p, &plan)) {
+  if ((p.up_y * p.down_y == 1 || !p.epilogue) && is_usual<T, V>(p, &plan)) {
     if (p.up_y == 2) {
-      if (V > 1 && p.kh <= 2 && p.kw <= 2) return launch_usual<T, V, 2, 1, V == 1 ? 2 : 1, false, false>(p, plan, stream);
-      return launch_usual<T, V, 2, 1, 2, false, false>(p, plan, stream);
+      if (V > 1 && p.kh <= 2 && p.kw <= 2) return launch_usual<T, V, 2, 1, V == 1 ? 2 : 1, false>(p, plan, stream);
+      return launch_usual<T, V, 2, 1, 2, false>(p, plan, stream);
     }
     if (p.down_y == 2) return launch_taps<T, V, 2>(p, plan, stream);
-    if (!more) return launch_taps<T, V, 1>(p, plan, stream);
-    Params q = p;
-    if (!p.epilogue) q.scale = q.b = q.noise = nullptr;  // one that does nothing
-    if (p.interleaved) return launch_usual<T, V, 1, 1, kTaps, true, true>(q, plan, stream);
-    return launch_usual<T, V, 1, 1, kTaps, false, true>(q, plan, stream);
+    if (!p.epilogue) return launch_taps<T, V, 1>(p, plan, stream);
+    return launch_usual<T, V, 1, 1, kTaps, true>(p, plan, stream);
   }
   const int64_t total = p.n * p.out_h * p.out_w * (p.c / V);
   const unsigned blocks = blocks_for(total);
@@ -333,8 +312,8 @@ cudaError_t launch(const Params& p, void* workspace, void* stream) {
 template <typename T>
 cudaError_t launch(const Params& p, void* workspace, void* stream) {
   enum { V = 16 / sizeof(T) };
-  const void* const pointers[] = {p.x, p.x01, p.x10, p.x11, p.y, p.epilogue ? p.scale : nullptr, p.epilogue ? p.b : nullptr};
-  if (p.c % V == 0 && all_aligned(pointers, 7)) return launch<T, V>(p, workspace, stream);
+  const void* const pointers[] = {p.x, p.y, p.epilogue ? p.scale : nullptr, p.epilogue ? p.b : nullptr};
+  if (p.c % V == 0 && all_aligned(pointers, 4)) return launch<T, V>(p, workspace, stream);
   return launch<T, 1>(p, workspace, stream);
 }
 

@@ -23,16 +23,12 @@ typedef struct {
   int32_t dtype;   // storage of x and y
   int32_t isa;     // CPU only
   int32_t stream;  // CPU only: stores past the caches: 0 as the size suggests, 1 never, 2 where possible
-  int32_t interleaved;  // 0: x is one image. 1: x is four, of the pixels with even and odd row and column, see below
-  const float* k;       // [kh, kw], always in the host's memory; convolved (turned by 180°), not correlated
-  const void* x;        // [N, H, W, C]; interleaved: its even rows and even columns [N, ⌈H/2⌉, ⌈W/2⌉, C]
-  const void* x01;      // interleaved: even rows, odd columns [N, ⌈H/2⌉, ⌊W/2⌋, C]
-  const void* x10;      // odd rows, even columns [N, ⌊H/2⌋, ⌈W/2⌉, C]
-  const void* x11;      // odd rows, odd columns [N, ⌊H/2⌋, ⌊W/2⌋, C]
-  void* y;              // [N, H', W', C]
-  // The epilogue y = clamp(lrelu(y · scale + b + noise · strength) · gain), left out where epilogue is 0. Pointers may be
-  // null: scale 1, b 0, no noise, strength 1.
+  // Whether y = clamp(lrelu(y · scale + b + noise · strength) · gain) follows. Its pointers may be null: scale 1, b 0, no
+  // noise, strength 1.
   int32_t epilogue;
+  const float* k;  // [kh, kw], always in the host's memory; convolved (turned by 180°), not correlated
+  const void* x;   // [N, H, W, C]
+  void* y;         // [N, H', W', C]
   double alpha;          // slope below zero: 1 linear, 0 relu, else lrelu
   double gain;
   double clamp;          // negative: none

@@ -123,28 +123,18 @@ def test_values(act, size, dtype, tolerance):
 
 
 @pytest.mark.parametrize("size", [(2, 5, 4, 3), (1, 4, 5, 2)])
-@pytest.mark.parametrize("four", [False, True], ids=["one image", "four images"])
-def test_gradients_of_filter_and_all(four, size):
+def test_gradients_of_filter_and_all(size):
     x = normal(*size)
     scale, b, strength = normal(size[0], size[3]) + 2, normal(size[3]), tf.constant(0.3, tf.float64)
     noise = normal(1, size[1] - 1, size[2] - 1, 1)
 
     def function(x, scale, b, noise, strength):
-        images = [x[:, i::2, j::2] for i in (0, 1) for j in (0, 1)] if four else x
-        return upfirdn_2d_act(images, FIR, ((1, 1), (1, 1)), scale, noise, strength, b, "lrelu")
+        return upfirdn_2d_act(x, FIR, ((1, 1), (1, 1)), scale, noise, strength, b, "lrelu")
 
     y = function(x, scale, b, noise, strength)
     assert_close(y, function(*map(tf.identity, (x, scale, b, noise, strength))), 0)
     assert np.abs(y).min() > 1e-4, "too close to the bend at zero for differences"
     check_gradients(function, [x, scale, b, noise, strength])
-
-
-def test_four_images_are_one(impl):
-    for h, w in ((5, 6), (2, 3), (1, 4), (1, 1)):
-        x = normal(2, h, w, 3)
-        images = [x[:, i::2, j::2] for i in (0, 1) for j in (0, 1)]
-        whole, dealt = (upfirdn_2d_act(images, FIR, ((3, 2), (2, 3))), upfirdn_2d_act(x, FIR, ((3, 2), (2, 3))))
-        assert_close(whole, dealt, 1e-6, f"{h} x {w}")
 
 
 def test_narrow_types_differentiate(impl):
@@ -216,7 +206,7 @@ def test_not_a_number_is_kept():
         (lambda x: upfirdn_2d_act(x, FIR, ((-2, 0), (0, 0))), "H = 4 .* is smaller than the kernel's 4"),
         (lambda x: upfirdn_2d_act(x, FIR, ((-6, 8), (1, 2))), "H = 4 .* is smaller than the kernel's 4"),
         (lambda x: fused_bias_act(x, impl="fast"), "impl must be one of auto, custom, reference; got 'fast'"),
-        (lambda x: upfirdn_2d_act([x, x], FIR, ((0, 0), (0, 0))), "x must be one image .* or a list of four, got "),
+        (lambda x: upfirdn_2d_act(x[0], FIR, ((0, 0), (0, 0))), r"x must be \[N, H, W, C\], got shape \(4, 5, 2\)"),
         (lambda x: upfirdn_2d_act(x, FIR, ((1, 1), (1, 1)), act="gelu"), "unknown activation 'gelu'"),
     ],
 )
@@ -237,8 +227,6 @@ def test_operations_refuse_what_does_not_fit(impl):
         ops.tf_stylegan_upfirdn2d(x[0], [0, 0, 0, 0], **rest)
     with pytest.raises(tf.errors.InvalidArgumentError, match=r"pad must be \[4\]"):
         ops.tf_stylegan_upfirdn2d(x, [0, 0], **rest)
-    with pytest.raises(tf.errors.InvalidArgumentError, match=r"interleaved image 1 must be"):
-        ops.tf_stylegan_upfirdn2d_act([x, x[:, 1:], x, x], [0, 0, 0, 0], 1.0, scale=[], b=[], noise=[], **rest)
     none = {name: [] for name in ("ref", "dy", "aux", "scale", "post_scale", "b", "noise")}
     with pytest.raises(tf.errors.InvalidArgumentError, match=r"b must be \[2\], got \[3\]"):
         ops.tf_stylegan_fused_bias_act(x, 1.0, **(none | {"b": [tf.ones([3])]}), act="relu")
@@ -250,7 +238,7 @@ def test_operations_refuse_what_does_not_fit(impl):
     with pytest.raises(tf.errors.InvalidArgumentError, match="b must be one tensor or none, got 2"):
         ops.tf_stylegan_fused_bias_act(x, 1.0, **(none | {"b": pair}), act="relu")
     with pytest.raises(tf.errors.InvalidArgumentError, match="b must be one tensor or none, got 2"):
-        ops.tf_stylegan_upfirdn2d_act([x], [0, 0, 0, 0], 1.0, scale=[], b=pair, noise=[], **rest)
+        ops.tf_stylegan_upfirdn2d_act(x, [0, 0, 0, 0], 1.0, scale=[], b=pair, noise=[], **rest)
     conv = {"out_h": 4, "out_w": 4, "out_c": 2, "in_scale": [], "out_scale": [], "b": pair, "noise": []}
     with pytest.raises(tf.errors.InvalidArgumentError, match="b must be one tensor or none, got 2"):
         ops.tf_stylegan_conv2d(x, tf.ones([1, 1, 2, 2]), 1.0, **conv)

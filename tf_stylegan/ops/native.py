@@ -49,9 +49,8 @@ class Upfirdn2d(ctypes.Structure):
 
     _fields_ = _fields("""
         int64 n in_h in_w c out_h out_w pad_y pad_x
-        int32 up_y up_x down_y down_x kh kw dtype isa stream interleaved
-        pointer k x x01 x10 x11 y
-        int32 epilogue
+        int32 up_y up_x down_y down_x kh kw dtype isa stream epilogue
+        pointer k x y
         double alpha gain clamp
         int64 noise_n
         pointer scale b noise strength
@@ -112,31 +111,28 @@ class Kernels:
         return self.lib.tf_stylegan_cuda_error(code).decode() if code else None
 
     def upfirdn_2d(self, x, k, up=(1, 1), down=(1, 1), pad=((0, 0), (0, 0)), dtype=None, **options):
-        """x `[N, H, W, C]` (or four interleaved images), k `[kh, kw]`; pairs are (H, W). Returns y.
+        """x `[N, H, W, C]`, k `[kh, kw]`; pairs are (H, W). Returns y.
 
         Args:
             dtype: name in DTYPES; None is that of x.
             **options: `isa`, `stream`, those of `_run`, and for the epilogue `alpha`, `gain`, `clamp` and the arrays
                 `scale`, `b`, `noise`, `strength`.
         """
-        images = list(x) if isinstance(x, list | tuple) else [x]
         k = np.ascontiguousarray(k, np.float32)
-        size = [images[0].shape[i] + (images[-1].shape[i] if len(images) == 4 else 0) for i in (1, 2)]
+        n, *size, c = x.shape
         out_size = [max(0, (size[i] * up[i] + sum(pad[i]) - k.shape[i]) // down[i] + 1) for i in (0, 1)]
-        n, c = images[0].shape[0], images[0].shape[3]
-        inputs = dict(zip(["x", "x01", "x10", "x11"], images))
-        inputs |= {name: options.pop(name) for name in ("scale", "b", "noise", "strength") if name in options}
+        inputs = {"x": x} | {name: options.pop(name) for name in ("scale", "b", "noise", "strength") if name in options}
         epilogue = {name: options.pop(name) for name in ("alpha", "gain", "clamp") if name in options}
         y = options.pop("out", None)
         params = Upfirdn2d(
             n=n, in_h=size[0], in_w=size[1], c=c, out_h=out_size[0], out_w=out_size[1],
             pad_y=pad[0][0], pad_x=pad[1][0], up_y=up[0], up_x=up[1], down_y=down[0], down_x=down[1],
-            kh=k.shape[0], kw=k.shape[1], k=k.ctypes.data, dtype=DTYPES[dtype or str(images[0].dtype)],
-            isa=ISAS[options.pop("isa", "auto")], stream=options.pop("stream", 0), interleaved=len(images) == 4,
-            epilogue=bool(epilogue or len(inputs) > len(images)), **{"alpha": 1, "gain": 1, "clamp": -1} | epilogue,
+            kh=k.shape[0], kw=k.shape[1], k=k.ctypes.data, dtype=DTYPES[dtype or str(x.dtype)],
+            isa=ISAS[options.pop("isa", "auto")], stream=options.pop("stream", 0),
+            epilogue=bool(epilogue or len(inputs) > 1), **{"alpha": 1, "gain": 1, "clamp": -1} | epilogue,
             noise_n=inputs["noise"].shape[0] if "noise" in inputs else 0,
         )  # fmt: skip
-        y = np.empty([n, *out_size, c], images[0].dtype) if y is None else y
+        y = np.empty([n, *out_size, c], x.dtype) if y is None else y
         self._run("upfirdn_2d", params, inputs, {"y": y}, **options)
         return y
 

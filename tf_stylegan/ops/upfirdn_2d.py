@@ -114,16 +114,16 @@ def _gradient(op, dy):
     up, down = ([op.get_attr(f"{name}_{axis}") for axis in "yx"] for name in ("up", "down"))
     taps = [op.get_attr("kh"), op.get_attr("kw")]
     k = np.reshape(np.asarray(op.get_attr("k"), np.float32), taps)
-    dx = custom_upfirdn_2d(dy, k[::-1, ::-1], down, up, adjoint_padding(pad, _size(x), dy, taps, up, down))
+    dx = custom_upfirdn_2d(dy, k[::-1, ::-1], down, up, adjoint_padding(pad, x, dy, taps, up, down))
     dx.set_shape([None, *x.shape[1:]])
     return dx, None
 
 
-def adjoint_padding(pad, in_size, dy, taps, up, down):
+def adjoint_padding(pad, x, dy, taps, up, down):
     """`_pad_back` from the operation's input `pad` `[4]`, whose numbers may be known at tracing or not."""
     known = tf.get_static_value(pad)
     before = [pad[0], pad[2]] if known is None else [int(known[0]), int(known[2])]
-    return _pad_back(in_size, _size(dy), taps, up, down, before)
+    return _pad_back(_size(x), _size(dy), taps, up, down, before)
 
 
 def _forward(x, k, up, down, pad):
