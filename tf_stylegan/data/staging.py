@@ -14,15 +14,23 @@ PARTIAL = ".partial-"  # begins the names of hidden folders in which a process i
 
 @contextlib.contextmanager
 def partial_folder(directory):
-    """Yields a new hidden folder inside `directory`, which goes when the block ends.
+    """`work_folder` in a folder that is made if need be; those made go in the end if they are empty then."""
+    made = make_dir(directory)
+    try:
+        with work_folder(directory) as partial:
+            yield partial
+    finally:
+        remove_empty(made)
 
-    So do `directory` and those above it that had to be made, if they are empty then. What processes that were killed
-    have left of their hidden folders is removed first: a lock that the system frees tells who is still at work.
 
-    Args:
-        directory: folder, made if need be.
+@contextlib.contextmanager
+def work_folder(directory):
+    """Yields a new hidden folder inside `directory`, an existing folder; it goes when the block ends.
+
+    What processes that were killed have left of their hidden folders is removed first: a lock that the system frees
+    tells who is still at work.
     """
-    made, partial, lock = make_dir(directory), None, None
+    partial, lock = None, None
     try:
         with alone(directory):  # or another process could take the new one for an old one before it is locked
             for name in os.listdir(directory):
@@ -38,7 +46,6 @@ def partial_folder(directory):
             shutil.rmtree(partial, ignore_errors=True)
         if lock is not None:
             os.close(lock)
-        remove_empty(made)
 
 
 def _remove_abandoned(folder):
