@@ -228,20 +228,18 @@ def _check_folder(option, folder):
 
 @contextlib.contextmanager
 def output_folder(args):
-    """Makes the folder that results go into, yields its path, and takes it away again if it stays empty by an error."""
-    made = args.outdir if args.outdir and not os.path.isdir(args.outdir) else None
-    if args.outdir:
-        folder = args.outdir
-        files.make_dir(folder)
-    else:
+    """Makes the folder that results go into, yields its path; by an error, what was made and stays empty goes again."""
+    if not args.outdir:
         _check_folder("--result-dir", args.result_dir)
-        folder = made = files.make_run_dir(args.result_dir, args.command)
+    made = files.make_dir(args.outdir or args.result_dir)
     try:
+        folder = args.outdir
+        if not folder:
+            folder = files.make_run_dir(args.result_dir, args.command)
+            made.insert(0, folder)
         yield folder
     except BaseException:
-        if made:
-            with contextlib.suppress(OSError):  # which also means: not empty
-                os.rmdir(folder)
+        files.remove_empty(made)
         raise
 
 
