@@ -131,6 +131,7 @@ def _endings(endings):
 
 
 def find_directions(args):
+    """Finds directions, prints and saves them, and draws a sheet of them."""
     sheet_form = _form(args.sheet, "--sheet", FORMATS, "png")
     keyframes, (first, last) = parse_keyframes(args.seeds), _strengths(args)
     _check_out(args.out)
@@ -186,6 +187,7 @@ def _ranges(numbers):
 
 
 def edit_pictures(args):
+    """Moves pictures along directions: strips, films, latents."""
     if args.strip is None and args.film is None and args.out is None:
         args.strip = ""
     keyframes, (first, last) = list(dict.fromkeys(_keyframes(args))), _strengths(args)
@@ -248,6 +250,7 @@ def edit_pictures(args):
 
 
 def average_pictures(args):
+    """Saves the mean w of pictures, and draws it."""
     keyframes, has_seeds = _of_pictures(args)
     beside = _beside(args)
     painter = open_painter(args, has_seeds)
@@ -268,6 +271,7 @@ def average_pictures(args):
 
 
 def interpolate_pictures(args):
+    """Draws and saves the way from picture to picture."""
     keyframes, has_seeds = _of_pictures(args)
     if not 2 <= args.steps <= _MOST_STEPS:
         raise UserError(f"--steps={args.steps} must be from 2, the two ends, to {_MOST_STEPS}")

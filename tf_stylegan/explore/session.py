@@ -18,6 +18,7 @@ import PIL.Image
 from tf_stylegan.errors import UserError
 from tf_stylegan.explore.drawing import Stopped
 from tf_stylegan.explore.settings import Settings
+from tf_stylegan.images import to_pillow
 from tf_stylegan.pictures.video import FilmWriter
 
 MOST_KEPT = 64  # pictures of a walk
@@ -42,8 +43,7 @@ def png(picture):
     if picture.shape[2] not in (1, 3, 4):
         raise UserError(f"Pictures of {picture.shape[2]} channels cannot be shown, only of 1, 3 or 4")
     file = io.BytesIO()
-    image = PIL.Image.fromarray(picture[:, :, 0] if picture.shape[2] == 1 else picture)
-    image.save(file, "PNG", compress_level=1)  # for its own size a network has no time to lose
+    to_pillow(picture).save(file, "PNG", compress_level=1)  # for its own size a network has no time to lose
     return file.getvalue()
 
 

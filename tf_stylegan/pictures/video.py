@@ -11,10 +11,10 @@ import tempfile
 import threading
 
 import numpy as np
-import PIL.Image
 
 from tf_stylegan.data.staging import work_folder
 from tf_stylegan.errors import UserError
+from tf_stylegan.images import to_pillow
 
 # The matrix of HD, and said so in the file: players that are told nothing guess, and colours shift. Both need 4:2:0,
 # which is all that browsers and phones decode.
@@ -216,8 +216,7 @@ class _Frames:
         os.mkdir(self._folder)  # its own: the other one is for this program's eyes only
 
     def write(self, frame):
-        image = PIL.Image.fromarray(frame[:, :, 0] if frame.shape[2] == 1 else frame)
-        image.save(os.path.join(self._folder, f"{self._count:06d}.png"), compress_level=4)
+        to_pillow(frame).save(os.path.join(self._folder, f"{self._count:06d}.png"), compress_level=4)
         self._count += 1
 
     def finish(self):
