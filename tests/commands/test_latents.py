@@ -266,14 +266,18 @@ def test_average(network, options, capsys):
 def test_the_picture_beside_takes_nobodys_place(arguments, monkeypatch, capsys):
     with open("mine.jpg", "wb") as file:
         file.write(b"holiday")
-    monkeypatch.setattr("tf_stylegan.cli.load_tensorflow", None)  # it shows before
     arguments = [*arguments, f"--network={CONFIG_F}", "--out=mine.npz", "--format=jpg"]
-    assert command(*arguments) == 2
-    expected = "mine.jpg is there already; remove it, or choose another --out, beside which it would go"
+    with monkeypatch.context() as patched:
+        patched.setattr("tf_stylegan.cli.load_tensorflow", None)  # it shows before
+        assert command(*arguments) == 2
+    place = "choose another --out, beside which it would go; --force writes over it"
+    expected = f"mine.jpg is there already; remove it, or {place}"
     assert capsys.readouterr().err == f"error: {expected}\n"
     with open("mine.jpg", "rb") as file:
         assert file.read() == b"holiday"
     assert os.listdir() == ["mine.jpg"]
+    assert command(*arguments, "--force") == 0
+    assert read_picture("mine.jpg").shape[0] == 32
 
 
 @pytest.mark.parametrize("arguments", [["average", "--seeds=1"], ["interpolate", "--seeds=1,2"]])

@@ -5,6 +5,7 @@ import os
 
 from tqdm import tqdm
 
+from tf_stylegan import cli
 from tf_stylegan.commands.options import (
     SOURCES,
     STYLES,
@@ -120,6 +121,7 @@ def _add_out(parser, stem):
         help=f"latents to write, for --dlatents; the picture goes beside (default: {stem}.npz in the results' folder)",
     )
     parser.add_argument("--format", default="png", choices=list(FORMATS), help="of the picture (default: %(default)s)")
+    cli.add_switch(parser, "--force", help="write over a picture that is there already, beside --out")
 
 
 def _endings(endings):
@@ -367,7 +369,10 @@ def _beside(args):
     if args.out is None:
         return ""
     path = f"{os.path.splitext(args.out)[0]}.{args.format}"
-    _check_new(path, "--out, beside which it would go")
+    if args.force:
+        _check_place(path)
+    else:
+        _check_new(path, "--out, beside which it would go; --force writes over it")
     return path
 
 
