@@ -32,20 +32,30 @@ def work_folder(directory):
     """
     partial, lock = None, None
     try:
-        with alone(directory):  # or another process could take the new one for an old one before it is locked
-            for name in os.listdir(directory):
-                if name.startswith(PARTIAL):
-                    _remove_abandoned(os.path.join(directory, name))
+        for name in os.listdir(directory):
+            if name.startswith(PARTIAL):
+                _remove_abandoned(os.path.join(directory, name))
+        while lock is None:
             partial = tempfile.mkdtemp(prefix=PARTIAL, dir=directory)
-            lock = os.open(partial, os.O_RDONLY)
-            with contextlib.suppress(OSError):  # some network drives know no locks: then nothing is ever removed
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock = _lock_new(partial)
         yield partial
     finally:
         if partial is not None:
             shutil.rmtree(partial, ignore_errors=True)
         if lock is not None:
             os.close(lock)
+
+
+def _lock_new(folder):
+    """Descriptor that holds a lock; None if another process took the folder for an old one before it had the lock."""
+    with contextlib.suppress(FileNotFoundError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        with contextlib.suppress(OSError):  # some network drives know no locks: then nothing is ever removed
+            fcntl.flock(descriptor, fcntl.LOCK_EX)  # waits for who is removing it
+        if os.path.isdir(folder):
+            return descriptor
+        os.close(descriptor)
+    return None
 
 
 def _remove_abandoned(folder):
