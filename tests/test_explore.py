@@ -1,10 +1,9 @@
-"""The page without its browser: settings, pictures, films, sessions, addresses. Nothing here needs Gradio."""
+"""The page without its browser: settings, pictures, films, sessions. Nothing here needs Gradio."""
 
 import contextlib
 import io
 import os
 import re
-import socket
 import sys
 import threading
 import time
@@ -19,9 +18,10 @@ from network_helpers import make_g, randomise
 from tf_stylegan import run_generator
 from tf_stylegan.errors import UserError
 from tf_stylegan.explore import __main__ as command
-from tf_stylegan.explore import address, drawing, markup, session
+from tf_stylegan.explore import drawing, markup, session
 from tf_stylegan.explore.settings import OWN_RANGE, Settings, seeds_of
 from tf_stylegan.networks.registry import build_network
+from tf_stylegan.pictures import directions
 from tf_stylegan.pictures.painter import Painter, seed_inputs
 
 PICKLES = GOLDEN / "pickles"
@@ -133,6 +133,16 @@ def test_directions_add_up_and_stay_in_their_styles(explorer):
     assert (explorer.picture(explorer.settings(1, strengths=[3])) != explorer.picture(explorer.settings(1))).any()
 
 
+def test_directions_are_measured_in_the_class_of_the_picture():
+    look = command.open_explorer(str(PICKLES / CONDITIONAL))
+    found = [look.directions("all", index).deviations for index in (None, 0, 1)]
+    assert not np.allclose(found[1], found[2])
+    known = directions.find(look.painter.variant(class_index=1), look.groups["all"], look.sliders)
+    assert np.array_equal(found[2], known.deviations), "as edit --class=1"
+    plain, moved = (look.dlatents(look.settings(3, class_index=1, strengths=strengths)) for strengths in ([0], [2]))
+    assert np.array_equal(moved, known.moved(plain, 0, 2))
+
+
 def test_a_network_without_w(growing):
     assert (growing.groups, growing.sliders, growing.psi) == ({}, 0, None)
     assert growing.settings(4, class_index=2, psi="any") == Settings(4, class_index=2)
@@ -237,7 +247,9 @@ def test_a_walk_of_a_network_without_w(growing):
         ({"kept": [Settings(1, 0.5), Settings(1, 0.5)]}, "A walk needs two different pictures or more"),
         ({"seconds": 0}, "The seconds must be a number from 0.05 to 60, got 0"),
         ({"fps": 0.5}, "The frames per second must be a whole number from 1 to 120, got 0.5"),
-        ({"seconds": 0.05, "fps": 1}, "less than one frame"),
+        ({"seconds": 0.05, "fps": 1}, "^0.05 seconds are less than one frame; take more, or more frames per second$"),
+        ({"kept": [Settings(7, 0.5), Settings(7, 0.5, noise_mode="const")]}, "A walk needs two different pictures"),
+        ({"kept": [Settings(7, 0), Settings(8, 0), Settings(9, 0)], "loop": False}, "A walk needs two different"),
         ({"ease": "jerky"}, "The pace must be one of"),
         ({"noise_mode": "loud"}, "The noise must be one of"),
     ],
@@ -249,13 +261,13 @@ def test_walks_that_cannot_be(explorer, change, words):
 
 def test_a_film_is_a_file_of_its_session(explorer, own):
     film = explorer.walk([Settings(1, 1), Settings(2, 1)], 0.5, 12)
-    assert [*own.make_film(explorer, film, 12, times=4)] == list(range(1, 13))
+    assert [*own.make_film(explorer, film, 12, own.stop, times=4)] == list(range(1, 13))
     number, path = own.film
     frames, about = read_film(path)
     assert frames.shape == (12, 128, 128, 3)
     assert (about["codec"], about["fps"]) == ("h264", 12)
     assert_loops(frames)
-    assert [*own.make_film(explorer, film, 12)][-1] == 12
+    assert [*own.make_film(explorer, film, 12, own.stop)][-1] == 12
     assert own.film[0] != number
     assert os.listdir(own.folder) == [os.path.basename(own.film[1])], "one film at a time"
     own.close()
@@ -264,22 +276,43 @@ def test_a_film_is_a_file_of_its_session(explorer, own):
 
 def test_a_film_that_is_stopped_leaves_nothing(explorer, own, monkeypatch):
     film = explorer.walk([Settings(1, 1), Settings(2, 1)], 10, 60)
-    made = own.make_film(explorer, film, 60)
+    made = own.make_film(explorer, film, 60, own.stop)
     next(made)
-    own.stop.set()
+    own.end_work()
     with monkeypatch.context() as patch, pytest.raises(drawing.Stopped):
         patch.setattr(Painter, "draw", None)  # nor is another frame drawn
         next(made)
     assert os.listdir(own.folder) == []
     assert own.film is None
-    made = own.make_film(explorer, film, 60)
+    made = own.make_film(explorer, film, 60, own.stop)
     next(made)
     own.close()  # the browser has gone
     with pytest.raises(drawing.Stopped):
         next(made)
     with pytest.raises(drawing.Stopped):
-        next(own.make_film(explorer, film, 60))
+        next(own.make_film(explorer, film, 60, own.stop))
     assert not os.path.exists(own.folder)
+
+
+def test_stop_ends_what_has_begun_and_only_that(explorer, own):
+    begun = own.stop  # as a film whose way is still looked for
+    own.end_work()
+    film = explorer.walk([Settings(1, 1), Settings(2, 1)], 0.5, 12)
+    with pytest.raises(drawing.Stopped):
+        next(own.make_film(explorer, film, 12, begun))
+    assert explorer.films.acquire(blocking=False), "no place is lost"
+    explorer.films.release()
+    assert [*own.make_film(explorer, film, 12, own.stop)][-1] == 12
+    film, seeds = own.make_film(explorer, film, 12, own.stop), own.add(explorer, [Settings(1), Settings(2)], own.stop)
+    for work in (film, seeds):
+        next(work)
+    own.end_work()
+    for work in (film, seeds):
+        with pytest.raises(drawing.Stopped):
+            next(work)
+    own.close()
+    own.end_work()
+    assert own.stop.is_set(), "of a session that is closed for good"
 
 
 def test_a_film_waits_for_those_of_others_and_may_be_stopped_there(explorer, own):
@@ -287,12 +320,12 @@ def test_a_film_waits_for_those_of_others_and_may_be_stopped_there(explorer, own
     with contextlib.ExitStack() as others:
         for _ in range(4):
             others.enter_context(explorer.films)
-        made = own.make_film(explorer, film, 12)
+        made = own.make_film(explorer, film, 12, own.stop)
         assert [next(made), next(made)] == [0, 0]
-        own.stop.set()
+        own.end_work()
         with pytest.raises(drawing.Stopped):
             next(made)
-        made = own.make_film(explorer, film, 12)
+        made = own.make_film(explorer, film, 12, own.stop)
         assert next(made) == 0
     assert [*made] == list(range(1, 13))
     assert all(explorer.films.acquire(blocking=False) for _ in range(4)), "no place is lost"
@@ -329,6 +362,37 @@ def test_a_session_remembers_its_last_pictures(explorer, own):
     others = [own.show(explorer, Settings(seed, 1))[0] for seed in range(2, 10)]
     assert own.shown(number) is None, "only the last ones"
     assert own.shown(others[-1]).settings == Settings(9, 1)
+
+
+def test_a_small_picture_is_that_of_the_page(explorer, own):
+    for mode in ("seed", "random"):
+        settings = Settings(1, 1, noise_mode=mode)
+        for _ in range(2):
+            _, shown = own.show(explorer, settings)
+        expected = session.thumbnail(read_png(shown.data))
+        assert own.small(settings, None) == expected == own.small(settings, None), "not drawn again"
+
+
+def test_small_pictures_do_not_meet(explorer, own):
+    """Of two events of one page each gets its own."""
+
+    def draw():
+        other = own.small(Settings(2), lambda: np.full([4, 4, 3], 2, np.uint8))
+        assert read_png(other).max() == 2
+        return np.full([4, 4, 3], 1, np.uint8)
+
+    assert read_png(own.small(Settings(1), draw)).max() == 1
+    assert read_png(own.small(Settings(1), None)).max() == 1
+
+
+def test_pictures_to_add_let_others_go_first(explorer, own, monkeypatch):
+    urgencies, take = [], explorer._turns.take
+    monkeypatch.setattr(explorer._turns, "take", lambda urgent: urgencies.append(urgent) or take(urgent))
+    wanted = [Settings(seed, 1) for seed in (1, 2)]
+    added = [*own.add(explorer, wanted, own.stop)]
+    assert [settings for settings, _ in added] == wanted
+    assert added[1][1] == session.thumbnail(explorer.picture(wanted[1]))
+    assert urgencies == [False, False, True]
 
 
 def test_sessions_do_not_meet(explorer, tmp_path):
@@ -395,95 +459,5 @@ def test_style_names_of_small_networks():
     assert [value for _, value in markup.range_names(18, spans)] == ["coarse", "middle", "fine", OWN_RANGE]
 
 
-# The command ---------------------------------------------------------------------------------------------------------
-
-
-def test_where_it_listens():
-    with address.listen() as first, address.listen() as second:
-        assert first.getsockname() != second.getsockname(), "another port if the default is taken"
-        assert all(one.getsockname()[0] == "127.0.0.1" for one in (first, second)), "nobody else can open it"
-        port = second.getsockname()[1]
-        assert address.address_of(second, "127.0.0.1") == f"http://127.0.0.1:{port}/"
-        assert address.address_of(second, "0.0.0.0") == f"http://127.0.0.1:{port}/"
-        assert address.address_of(second, "::1") == f"http://[::1]:{port}/"
-        with pytest.raises(UserError, match=rf"could not listen at 127.0.0.1, port {port}: Address already in use"):
-            address.listen(port=port)
-    with pytest.raises(UserError, match=r"^--host=no host: "):
-        address.listen("no host")
-    with pytest.raises(UserError, match=r"could not listen at 203.0.113.1, port 7860: "):
-        address.listen("203.0.113.1")
-
-
-@pytest.mark.parametrize(
-    "host, origin, local, elsewhere",
-    [
-        ("127.0.0.1:7860", None, True, True),
-        ("localhost:9000", "http://localhost:9000", True, True),
-        ("[::1]:7860", "http://[::1]:7860", True, True),
-        ("127.0.0.2:7860", "http://127.0.0.2:7860", True, True),
-        ("some.example:7860", None, False, True),
-        ("some.example:7860", "http://some.example:7860", False, True),
-        ("some.example:7860", "https://evil.example", False, False),
-        ("127.0.0.1.evil.example", None, False, True),
-        ("127.0.0.1:7860", "https://evil.example", False, False),
-        ("127.0.0.1:7860", "http://127.0.0.1:3000", False, False),
-        ("127.0.0.1:7860", "null", False, False),
-        ("[", None, False, False),
-        ("", None, False, True),
-    ],
-)
-def test_other_websites_get_no_answer(host, origin, local, elsewhere):
-    """A page on a loopback address is asked by that address alone; elsewhere a machine may have any name."""
-    headers = {b"host": host.encode(), **({b"origin": origin.encode()} if origin else {})}
-    assert address.is_ours(headers, local=True) is local
-    assert address.is_ours(headers, local=False) is elsewhere
-
-
-def test_loopback():
-    assert all(map(address.is_loopback, ("127.0.0.1", "127.0.0.2", "127.255.0.1", "::1", "localhost")))
-    assert not any(map(address.is_loopback, ("0.0.0.0", "192.168.0.1", "::", "127.0.0.1.example", "", "example")))
-
-
-def run_command(*arguments):
-    return command.run(command.parse_args(["explore", *arguments]))
-
-
-def test_what_is_missing_is_said_first(monkeypatch, capsys):
-    monkeypatch.setattr(command.importlib.util, "find_spec", lambda name: None)
-    assert run_command("--network=nowhere.pkl") == 2
-    expected = "error: the page needs gradio and imageio_ffmpeg: pip install -e '.[explore]'\n"
-    assert capsys.readouterr().err == expected
-
-
-def test_a_network_that_is_not_there(monkeypatch, capsys):
-    monkeypatch.setattr(command.importlib.util, "find_spec", lambda name: name)
-    assert run_command("--network=nowhere.pkl") == 2
-    assert capsys.readouterr().err == "error: could not read nowhere.pkl: No such file or directory\n"
-
-
-@pytest.mark.parametrize("arguments", [[], ["--network=x", "--port=70000"], ["--network=x", "--port=x"], ["--share"]])
-def test_arguments_that_cannot_be(arguments, capsys):
-    with pytest.raises(SystemExit) as caught:
-        run_command(*arguments)
-    assert caught.value.code == 2
-    assert "error: " in capsys.readouterr().err
-
-
 def test_all_of_this_goes_without_gradio():
     assert "gradio" not in sys.modules
-
-
-def test_a_terminal_is_not_taken_over_by_a_browser(monkeypatch):
-    monkeypatch.setattr(command.sys, "platform", "linux")
-    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
-        monkeypatch.delenv(name, raising=False)
-    assert not command.has_screen()
-    monkeypatch.setenv("WAYLAND_DISPLAY", "wayland-0")
-    assert command.has_screen()
-
-
-def test_ports_of_sockets_are_freed():
-    with address.listen(port=0) as listening:
-        port = listening.getsockname()[1]
-    with socket.socket() as probe:
-        assert probe.connect_ex(("127.0.0.1", port)) != 0

@@ -37,11 +37,6 @@ def test_grid_size(count, size):
     assert images.grid_size(count) == size
 
 
-def test_grid_size_follows_the_aspect():
-    assert images.grid_size(32, aspect=2) == (8, 4)
-    assert images.grid_size(3, aspect=0.01) == (1, 3)
-
-
 @pytest.mark.parametrize("columns, shape", [(None, (3, 2)), (1, (1, 5)), (2, (2, 3)), (5, (5, 1)), (7, (7, 1))])
 def test_make_grid(columns, shape):
     """Row by row, pictures upright, what is left over black."""

@@ -38,6 +38,11 @@ def boolean(text):
     raise argparse.ArgumentTypeError(f"{text!r} is neither yes (1, true) nor no (0, false)")
 
 
+def add_switch(parser, *names, help, default=False):
+    """An option that is on where it is named; `=no` turns it off, as every other boolean."""
+    parser.add_argument(*names, nargs="?", const=True, default=default, type=boolean, metavar="BOOL", help=help)
+
+
 def run(function, *args, **kwargs):
     """Calls `function(*args, **kwargs)` for a command's `main`; use as `sys.exit(cli.run(main, arguments))`.
 

@@ -29,9 +29,9 @@ def from_uint8(images):
     return np.asarray(images, np.float32) * np.float32(1 / 127.5) - np.float32(1)
 
 
-def grid_size(count, aspect=1.0):
-    """Columns and rows of a sheet for `count` pictures, close to `aspect` = width / height."""
-    columns = max(1, math.ceil(math.sqrt(count * aspect)))
+def grid_size(count):
+    """Columns and rows of a sheet for `count` pictures, about as wide as high."""
+    columns = max(1, math.ceil(math.sqrt(count)))
     return columns, math.ceil(count / columns)
 
 
@@ -53,10 +53,15 @@ def make_grid(images, columns=None):
     return cells.reshape(rows, columns, h, w, c).transpose(0, 2, 1, 3, 4).reshape(rows * h, columns * w, c)
 
 
+def to_pillow(picture):
+    """A Pillow image of a uint8 picture `[H, W, C]`: C = 1 grey, 3 RGB, 4 RGBA."""
+    return PIL.Image.fromarray(picture[:, :, 0] if picture.shape[2] == 1 else picture)
+
+
 def save_png(path, image):
     """Writes one uint8 picture `[H, W, C]` (C = 1 grey, 3 RGB, 4 RGBA) as PNG, atomically."""
     image = np.asarray(image)
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] not in (1, 3, 4):
         raise ValueError(f"save_png takes uint8 [H, W, 1|3|4], got {image.dtype} {list(image.shape)}; see to_uint8")
     with atomic_write(path) as file:
-        PIL.Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image).save(file, "PNG")
+        to_pillow(image).save(file, "PNG")

@@ -187,9 +187,7 @@ def _add_number(parser, name, default, text):
 
 def _add_flag(parser, name, default, text):
     """A yes or no as the original tool takes it, `--mirror=1`, or just `--mirror`."""
-    parser.add_argument(
-        *_both(name), type=cli.boolean, nargs="?", const=True, default=default, metavar="BOOL", help=text
-    )
+    cli.add_switch(parser, *_both(name), default=default, help=text)
 
 
 def _add_force(parser, text):

@@ -20,8 +20,8 @@ Every command has its own --help.  Make a data set of the result with
   python tools/convert_tfrecords.py create_from_images datasets/cats cats-256"""
 
 _CHECK = """Reads every picture below DIR and lists what is wrong with it, or worth knowing.
-Exit code 1 when something must be fixed: without --size, what would stop create_from_images; with it, what would stop
-prepare, which makes all pictures square and of that size."""
+Exit code 1 when something must be fixed: what cannot be read, what is smaller than --min-size (prepare would leave it
+out), and without --size what create_from_images would refuse; prepare makes all pictures square and of that size."""
 
 _PREPARE = """Writes every picture below SRC as a PNG file, upright, in 8-bit sRGB, square and of one size, to the same
 sub-folders of DST. SRC is only read. An interrupted run goes on when it is started again."""

@@ -232,6 +232,48 @@ def test_stop(visit, served):
     assert one.page.locator("#film video").count() == 1  # … nor for one that is made
 
 
+def test_stop_before_the_first_frame(visit, served, monkeypatch):
+    one, walk, begun, go = visit(), served.explorer.walk, threading.Event(), threading.Event()
+
+    def slow(*args):
+        begun.set()
+        assert go.wait(PATIENCE)
+        return walk(*args)
+
+    monkeypatch.setattr(served.explorer, "walk", slow)
+    one.tab("Film")
+    one.keep([1, 2])
+    one.press("Make the film")
+    assert begun.wait(PATIENCE)
+    session = served.sessions.with_token(os.listdir(served.folder)[0])
+    stop = session.stop
+    one.press("Stop")
+    wait_for(stop.is_set, "the button")
+    go.set()
+    wait_for(lambda: one.page.locator("#film").inner_text() == "Stopped.", "the words")
+
+
+def test_seeds_that_are_added_can_be_stopped_and_nothing_kept_meanwhile_is_lost(visit, served, monkeypatch):
+    one, picture = visit(), served.explorer.picture
+
+    def slow(settings, urgent=True):
+        time.sleep(0 if urgent else 0.3)
+        return picture(settings, urgent)
+
+    monkeypatch.setattr(served.explorer, "picture", slow)
+    one.tab("Film")
+    one.fill("Seeds to add", "10-40")
+    one.press("Add")
+    wait_for(lambda: "2 of 31 pictures" in one.page.locator("#film").inner_text(), "how far it is")
+    one.press("Keep for film")
+    wait_for(lambda: one.page.locator(".kept li").count() == 1, "the kept picture")
+    one.press("Stop")
+    wait_for(lambda: one.page.locator("#film").inner_text() == "Stopped.", "the words")
+    wait_for(lambda: 3 <= one.page.locator(".kept li").count() < 20, "what was drawn")
+    names = [each.get_attribute("title") for each in one.page.locator(".kept .show").all()[:3]]
+    assert [name.rpartition(", ")[2] for name in names] == ["seed 0", "seed 10", "seed 11"]
+
+
 def test_who_waits_for_other_films_sees_it_and_may_leave_the_line(visit, served):
     others, last = [visit() for _ in range(4)], visit()
     for each in (*others, last):

@@ -163,7 +163,7 @@ def test_mistakes_are_one_line_and_leave_nothing(tmp_path, capsys, monkeypatch, 
     errors = printed.err.splitlines()
     assert len(errors) == 1 and errors[0].startswith("error: "), printed.err
     assert message in errors[0]
-    assert sorted(tmp_path.rglob("*")) in (before, sorted([*before, tmp_path / "results"]))
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 @pytest.mark.parametrize("option", ["--outdir", "--result-dir"])
@@ -228,14 +228,15 @@ def test_an_interrupted_film_leaves_nothing(tmp_path, monkeypatch, error, code):
         return draw(self, *arguments)
 
     monkeypatch.setattr(Painter, "_in_batches", interrupted)
-    for place in (f"--result-dir={tmp_path / 'results'}", f"--outdir={tmp_path}", f"--outdir={tmp_path / 'new'}"):
+    new = tmp_path / "new" / "a" / "b"
+    for place in (f"--result-dir={new}", f"--outdir={tmp_path}", f"--outdir={new}"):
         drawn.clear()
         try:
             assert run("lerp-video", "--seeds=1", "--duration-sec=4", place) == code
         except SystemExit as ended:
             assert ended.code == code
         assert len(drawn) == 4
-        assert [*tmp_path.rglob("*")] == [tmp_path / "results"]
+        assert [*tmp_path.rglob("*")] == []
 
 
 @pytest.mark.parametrize("number, code", [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])

@@ -145,6 +145,11 @@ def special():
         "odd.jpg": (
             encoded(next(photos), "JPEG", quality=95, icc_profile=b"no profile"), {"useless colour profile"}
         ),
+        "turned.tif": (encoded(next(photos), "TIFF", exif=exif(6)), {"EXIF-rotated"}),
+        "deep clear.png": (
+            encoded(PIL.Image.fromarray(np.asarray(next(photos).convert("L")) * np.uint16(257)), transparency=25700),
+            {"16-bit", "grey", "transparency"},
+        ),
     }  # fmt: skip
 
 

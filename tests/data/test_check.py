@@ -142,8 +142,9 @@ def test_sizes_as_prepare_makes_them(folder):
     assert kinds_of(result) == {
         "too small": {"flat.png": "64x32, less than 40"}, "enlarged": {"odd.png": "60x60 to 64"}
     }  # fmt: skip
-    found = kinds_of(check.check(folder, size=32, blur=0))
-    assert found == {"not square": {"flat.png": "64x32"}}
+    photo((404, 4), seed=14).save(folder / "line.png")
+    found = kinds_of(check.check(folder, size=4, blur=0))
+    assert found == {"not square": {"flat.png": "64x32", "line.png": "404x4, too long for --crop=none"}}
 
 
 def test_upright_sizes_count(folder):

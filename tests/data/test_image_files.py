@@ -6,6 +6,7 @@ import threading
 
 import numpy as np
 import PIL.Image
+import PIL.ImageOps
 import pytest
 from data import picture_zoo as zoo
 
@@ -29,6 +30,26 @@ def test_16_bits_are_scaled_not_cut_off(tmp_path):
     assert notes == ["16-bit"] and color.mode == "RGB"
     expected = np.stack([ramp, ramp[::-1], ramp.T], 2) / 257
     assert np.abs(np.asarray(color) - expected).max() <= 1 and np.asarray(color).max() == 255
+
+
+def test_one_value_of_16_bits_that_is_transparent(tmp_path):
+    values = np.array([[0, 1, 300], [40000, 65535, 0]], np.uint16)  # 1 is black too, but not transparent
+    data = zoo.encoded(PIL.Image.fromarray(values), transparency=0)
+    grey, notes = read(tmp_path, "a.png", data)
+    assert sorted(notes) == ["16-bit", "transparency"] and grey.mode == "L"
+    np.testing.assert_array_equal(grey, [[255, 0, 1], [156, 255, 255]])
+    for srgb in (False, True):
+        black, _ = image_files.read(tmp_path / "a.png", (0, 0, 0), srgb)
+        np.testing.assert_array_equal(black, [[0, 0, 1], [156, 255, 0]])
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_pictures_are_turned_upright_in_every_format(tmp_path, orientation):
+    for name, form in (("a.png", "PNG"), ("a.tif", "TIFF")):
+        image, notes = read(tmp_path, name, zoo.encoded(zoo.photo((16, 12)), form, exif=zoo.exif(orientation)))
+        assert notes == ["EXIF-rotated"] * (orientation > 1)
+        assert image.size == ((16, 12) if orientation < 5 else (12, 16))
+        np.testing.assert_array_equal(image, PIL.ImageOps.exif_transpose(PIL.Image.open(tmp_path / name)))
 
 
 def test_colors_follow_the_profile_when_asked_to(tmp_path):

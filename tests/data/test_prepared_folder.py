@@ -220,6 +220,31 @@ def test_files_of_the_users_own_are_never_overwritten(folder, out, monkeypatch):
     assert set(tree(out)) == {"0.png", "1.png", "2.png", "new.png"}
 
 
+def test_a_file_where_a_folder_must_be(folder, out):
+    fill(folder, 3)
+    prepare.prepare(folder, out, size=32)
+    (out / "cat").mkdir()
+    (out / "cat" / "old").write_bytes(b"mine")
+    (folder / "0.png").unlink()
+    (folder / "cat").mkdir()
+    fill(folder / "cat" / "old", 1)
+    words = f"{out}/cat/old is a file where a folder must be; move it away. Nothing was changed there"
+    for _ in range(2):
+        assert refused(folder, out, "is a file", size=32) == words
+    (out / "cat" / "old").unlink()
+    prepare.prepare(folder, out, size=32)
+    assert set(tree(out)) == {"1.png", "2.png", "cat/old/0.png"}
+
+
+def test_a_folder_takes_the_name_of_a_picture_of_ours(folder, out):
+    fill(folder, 2)
+    prepare.prepare(folder, out, size=32)
+    (folder / "0.png").unlink()
+    fill(folder / "0.png", 1)
+    prepare.prepare(folder, out, size=32)
+    assert set(tree(out)) == {"0.png/0.png", "1.png"}
+
+
 # A run that fails over a folder that is finished
 
 
@@ -290,6 +315,26 @@ def test_a_picture_of_an_earlier_run_goes_also_when_it_was_made_anew_and_dropped
     prepare.prepare(folder, out, size=32, skip_bad=True, drop_duplicates=True)
     prepare.prepare(folder, out.parent / "fresh", size=32, skip_bad=True, drop_duplicates=True)
     assert tree(out) == tree(out.parent / "fresh") and len(tree(out)) == 2
+
+
+def test_nothing_goes_before_the_new_has_its_place(folder, out, monkeypatch):
+    fill(folder, 2)
+    prepare.prepare(folder, out, size=32)
+    (folder / "0.png").unlink()
+    photo(seed=9).save(folder / "new.png")
+
+    replace = os.replace
+
+    def full(source, place):
+        if place == str(out / "new.png"):
+            raise OSError(28, os.strerror(28))
+        replace(source, place)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "replace", full)
+        refused(folder, out, "could not write .*: No space left", size=32)
+    prepare.prepare(folder, out, size=32)
+    assert set(tree(out)) == {"1.png", "new.png"}
 
 
 def test_two_at_once_are_refused(folder, out):

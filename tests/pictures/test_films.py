@@ -2,6 +2,8 @@
 
 import itertools
 import os
+import tracemalloc
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -331,6 +333,25 @@ def test_grids_that_do_not_fit():
     for columns in (0, -1, 1001):
         with pytest.raises(UserError, match=f"--grid-w={columns} must be from 1 to 1000"):
             films.grid_of([1], columns, 1)
+
+
+@pytest.mark.parametrize("walk", ["anchored", "free", "free of one seed"])
+@pytest.mark.parametrize("cells", [1, 6])
+def test_walks_take_the_memory_that_is_counted(walk, cells):
+    """The walk itself and little more, however many cells there are."""
+    size, frames = 512, 1000
+    painter = SimpleNamespace(Gs=SimpleNamespace(latent_size=size))
+    seeds = [*range(cells)]
+    tracemalloc.start()
+    if walk == "anchored":
+        films._walk(painter, seeds, frames, 90)
+    else:
+        films._free_walk(painter, seeds[:1] if "one" in walk else seeds, frames, cells, 90)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    counted = walks.walk_memory(frames, cells, size)
+    assert 0.9 * counted < peak < 1.05 * counted
+    assert counted <= frames * size * 4 * (cells + 1)
 
 
 def test_walks_that_fit_into_no_memory(painters):

@@ -89,7 +89,9 @@ def test_styles_that_are_none(text, problem):
 
 
 def test_grammar_of_styles_without_a_network():
-    assert latents.parse_styles("0-99,fine") == []
+    assert latents.parse_styles("0-99,0-9999999999,fine") == []
+    with pytest.raises(UserError, match=r"past the last; this network has 0-17"):
+        latents.parse_styles("0-9999999999", 18)
     with pytest.raises(UserError, match="'rough' is neither"):
         latents.parse_styles("rough")
 

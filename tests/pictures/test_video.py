@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from film_helpers import assert_loops, read_film
 
+from tf_stylegan.data.staging import PARTIAL
 from tf_stylegan.errors import UserError
 from tf_stylegan.pictures import video
 
@@ -126,6 +127,31 @@ def test_a_film_takes_the_place_of_an_older_one(tmp_path):
     write(tmp_path / "film.mp4", frames=2)
     assert len(read_film(tmp_path / "film.mp4")[0]) == 2
     assert os.listdir(tmp_path) == ["film.mp4"]
+
+
+@pytest.mark.parametrize("form", video.FORMATS)
+@pytest.mark.parametrize("folder", ["run:1", "-y", "100%d", "."])
+def test_any_name_of_a_folder(tmp_path, monkeypatch, folder, form):
+    monkeypatch.chdir(tmp_path)
+    os.makedirs(folder, exist_ok=True)
+    path = os.path.join(folder, "film") if folder != "." else "-film:0"
+    write(path, form, frames=2)
+    assert os.listdir(folder) == [os.path.basename(path)]
+    assert len(read_film(os.path.abspath(path))[0]) >= 2  # of a GIF the reader repeats some
+
+
+def test_an_ffmpeg_of_a_relative_path(tmp_path, monkeypatch, fake_ffmpeg):
+    fake_ffmpeg('exec $FFMPEG "$@"')
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", os.path.relpath(os.environ["IMAGEIO_FFMPEG_EXE"]))
+    write("film.mp4", frames=2)
+    assert os.path.isfile("film.mp4")
+
+
+def test_a_folder_of_frames_is_for_all_to_read(tmp_path):
+    write(tmp_path / "film", "png", frames=1)
+    (tmp_path / "other").mkdir()
+    assert (tmp_path / "film").stat().st_mode == (tmp_path / "other").stat().st_mode
 
 
 # Nothing is left of a film that failed --------------------------------------------------------------------------------
@@ -333,6 +359,17 @@ def test_two_channels(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
+def test_what_a_killed_film_left_is_removed(tmp_path):
+    abandoned = tmp_path / f"{PARTIAL}of-old"
+    abandoned.mkdir()
+    with video.FilmWriter(tmp_path / "one.mp4", 30) as one:
+        one.write(picture(0))
+        assert not abandoned.exists()
+        write(tmp_path / "two.mp4", frames=1)  # leaves alone what somebody is at work in
+        one.write(picture(1))
+    assert sorted(os.listdir(tmp_path)) == ["one.mp4", "two.mp4"]
+
+
 @pytest.mark.parametrize("number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signals(tmp_path, number, code):
     """A program in the middle of a film: the signal ends it, with nothing left and the right exit code."""
@@ -350,7 +387,7 @@ def test_signals(tmp_path, number, code):
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True) as process:
         for _ in range(20):
             assert process.stdout.readline() == b"frame\n"
-        assert os.listdir(tmp_path) == [f"film.mp4.tmp-{process.pid}"]
+        assert [name[: len(PARTIAL)] for name in os.listdir(tmp_path)] == [PARTIAL]
         os.killpg(process.pid, number)  # as a terminal does, to all that are in it
         process.stdout.read()
         assert process.stderr.read() == (b"interrupted\n" if number == signal.SIGINT else b"")

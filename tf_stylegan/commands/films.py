@@ -2,12 +2,12 @@
 
 import os
 
+from tf_stylegan import cli
 from tf_stylegan.commands.options import (
     SOURCES,
     add_drawing_options,
     add_film_options,
     add_grid,
-    add_switch,
     check_film,
     ends_of,
     finite,
@@ -37,7 +37,7 @@ def add_commands(commands):
     lerp.add_argument(
         "--slowdown", type=int, default=1, metavar="N", help="make it so many times as long: 1, 2, 4, 8 …"
     )
-    add_switch(lerp, "--free-walk", help="stylegan2-fun's walk, which does not begin at the seeds' pictures")
+    cli.add_switch(lerp, "--free-walk", help="stylegan2-fun's walk, which does not begin at the seeds' pictures")
 
     mixing = _film(
         commands, "style-mixing-video", style_mixing_video, "a walk, mixed into pictures that stand", psi=0.7
@@ -47,7 +47,7 @@ def add_commands(commands):
     )
     mixing.add_argument("--col-seeds", required=True, metavar="LIST", help=SOURCES)
     add_styles(mixing, "styles of the columns that come from the row")
-    add_switch(mixing, "--only-stylemix", help="leave out the first row and column")
+    cli.add_switch(mixing, "--only-stylemix", help="leave out the first row and column")
     _add_walk(mixing)
 
     sights = _film(commands, "sightseeding", sightseeding, "from picture to picture", psi=1.0, seconds=None)
@@ -58,10 +58,10 @@ def add_commands(commands):
     sights.add_argument(
         "--interp-type", default="spherical", choices=list(walks.INTERPOLATIONS), help="(default: %(default)s)"
     )
-    add_switch(sights, "--interp-in-z", help="in z instead of w")
+    cli.add_switch(sights, "--interp-in-z", help="in z instead of w")
     _add_ease(sights, "linear")
-    add_switch(sights, "--smooth", help="the same as --ease=smooth")
-    add_switch(sights, "--no-loop", help="end at the last instead of going back to the first")
+    cli.add_switch(sights, "--smooth", help="the same as --ease=smooth")
+    cli.add_switch(sights, "--no-loop", help="end at the last instead of going back to the first")
 
     circular = _film(commands, "circular-video", circular_video, "circles in planes of z", psi=1.0)
     circular.add_argument("--seed", "--seeds", required=True, metavar="N", help="of the choice of planes")
@@ -80,7 +80,7 @@ def add_commands(commands):
     )
     add_grid(truncation)
     _add_ease(truncation, "smooth")
-    add_switch(truncation, "--no-loop", help="there, but not back")
+    cli.add_switch(truncation, "--no-loop", help="there, but not back")
 
     noise = _film(commands, "noise-video", noise_video, "the same pictures while their noise moves", seconds=10.0)
     noise.add_argument("--seeds", required=True, metavar="LIST", help=SOURCES)
@@ -121,6 +121,7 @@ def _add_ease(parser, default):
 
 
 def lerp_video(args):
+    """Walks through latents, one in each cell."""
     seeds, frames = parse_seeds(args.seeds), _frames(args)
     if args.slowdown < 1 or args.slowdown & (args.slowdown - 1):
         raise UserError(f"--slowdown={args.slowdown} must be a power of two: 1, 2, 4, 8 …")
@@ -133,6 +134,7 @@ def lerp_video(args):
 
 
 def style_mixing_video(args):
+    """Walks whose styles are mixed into pictures that stand."""
     seeds, frames = parse_seeds(args.row_seed, "--row-seed"), _frames(args)
     columns = parse_keyframes(args.col_seeds, "--col-seeds")
     if args.col_styles is not None:
@@ -149,6 +151,7 @@ def style_mixing_video(args):
 
 
 def sightseeding(args):
+    """Goes from picture to picture."""
     keyframes = parse_keyframes(args.seeds)
     files = [keyframe for keyframe in keyframes if isinstance(keyframe, str)]
     if args.interp_in_z and files:
@@ -173,6 +176,7 @@ def sightseeding(args):
 
 
 def circular_video(args):
+    """Goes around circles in planes of z."""
     seeds, frames = parse_seeds(args.seed, "--seed"), _frames(args)
     if len(seeds) > 1:
         raise UserError(f"--seed={args.seed} must be one number")
@@ -188,6 +192,7 @@ def circular_video(args):
 
 
 def truncation_video(args):
+    """Takes pictures through a range of psi."""
     keyframes, frames = parse_keyframes(args.seeds), _frames(args)
     first, last = ends_of(args.psi, "--psi")
     if args.truncation_psi is not None:
@@ -204,6 +209,7 @@ def truncation_video(args):
 
 
 def noise_video(args):
+    """Moves the noise of pictures."""
     keyframes, frames = parse_keyframes(args.seeds), _frames(args)
     if not 1 <= args.turns <= 16:
         raise UserError(f"--turns={args.turns} must be from 1 to 16")

@@ -5,6 +5,7 @@ import os
 
 from tqdm import tqdm
 
+from tf_stylegan import cli
 from tf_stylegan.commands.options import (
     SOURCES,
     STYLES,
@@ -120,6 +121,7 @@ def _add_out(parser, stem):
         help=f"latents to write, for --dlatents; the picture goes beside (default: {stem}.npz in the results' folder)",
     )
     parser.add_argument("--format", default="png", choices=list(FORMATS), help="of the picture (default: %(default)s)")
+    cli.add_switch(parser, "--force", help="write over a picture that is there already, beside --out")
 
 
 def _endings(endings):
@@ -131,6 +133,7 @@ def _endings(endings):
 
 
 def find_directions(args):
+    """Finds directions, prints and saves them, and draws a sheet of them."""
     sheet_form = _form(args.sheet, "--sheet", FORMATS, "png")
     keyframes, (first, last) = parse_keyframes(args.seeds), _strengths(args)
     _check_out(args.out)
@@ -186,6 +189,7 @@ def _ranges(numbers):
 
 
 def edit_pictures(args):
+    """Moves pictures along directions: strips, films, latents."""
     if args.strip is None and args.film is None and args.out is None:
         args.strip = ""
     keyframes, (first, last) = list(dict.fromkeys(_keyframes(args))), _strengths(args)
@@ -248,6 +252,7 @@ def edit_pictures(args):
 
 
 def average_pictures(args):
+    """Saves the mean w of pictures, and draws it."""
     keyframes, has_seeds = _of_pictures(args)
     beside = _beside(args)
     painter = open_painter(args, has_seeds)
@@ -268,6 +273,7 @@ def average_pictures(args):
 
 
 def interpolate_pictures(args):
+    """Draws and saves the way from picture to picture."""
     keyframes, has_seeds = _of_pictures(args)
     if not 2 <= args.steps <= _MOST_STEPS:
         raise UserError(f"--steps={args.steps} must be from 2, the two ends, to {_MOST_STEPS}")
@@ -363,7 +369,10 @@ def _beside(args):
     if args.out is None:
         return ""
     path = f"{os.path.splitext(args.out)[0]}.{args.format}"
-    _check_new(path, "--out, beside which it would go")
+    if args.force:
+        _check_place(path)
+    else:
+        _check_new(path, "--out, beside which it would go; --force writes over it")
     return path
 
 

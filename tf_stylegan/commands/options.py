@@ -65,12 +65,8 @@ def ends_of(text, option, single=False):
 # Options -------------------------------------------------------------------------------------------------------------
 
 
-def add_switch(parser, *names, help):
-    """An option that is on where it is named; `=no` turns it off, as every other boolean."""
-    parser.add_argument(*names, nargs="?", const=True, default=False, type=cli.boolean, metavar="BOOL", help=help)
-
-
 def add_precision(parser):
+    """`--precision`."""
     parser.add_argument(
         "--precision",
         choices=["float32", "bfloat16", "float16"],
@@ -132,6 +128,7 @@ def add_film_options(parser, seconds=30.0, of=""):
 
 
 def add_grid(parser, columns=None, rows=None, of=""):
+    """`--grid-w` and `--grid-h` with their defaults; `of` says of which of several results."""
     default = " (default: %(default)s)" if columns else "; default: about as wide as high"
     parser.add_argument("--grid-w", type=int, default=columns, metavar="N", help=f"columns{of}{default}")
     parser.add_argument("--grid-h", type=int, default=rows, metavar="N", help=f"rows{of}{default}")
@@ -228,20 +225,18 @@ def _check_folder(option, folder):
 
 @contextlib.contextmanager
 def output_folder(args):
-    """Makes the folder that results go into, yields its path, and takes it away again if it stays empty by an error."""
-    made = args.outdir if args.outdir and not os.path.isdir(args.outdir) else None
-    if args.outdir:
-        folder = args.outdir
-        files.make_dir(folder)
-    else:
+    """Makes the folder that results go into, yields its path; by an error, what was made and stays empty goes again."""
+    if not args.outdir:
         _check_folder("--result-dir", args.result_dir)
-        folder = made = files.make_run_dir(args.result_dir, args.command)
+    made = files.make_dir(args.outdir or args.result_dir)
     try:
+        folder = args.outdir
+        if not folder:
+            folder = files.make_run_dir(args.result_dir, args.command)
+            made.insert(0, folder)
         yield folder
     except BaseException:
-        if made:
-            with contextlib.suppress(OSError):  # which also means: not empty
-                os.rmdir(folder)
+        files.remove_empty(made)
         raise
 
 

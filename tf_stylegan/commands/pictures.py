@@ -5,11 +5,11 @@ import os
 import numpy as np
 from tqdm import tqdm
 
+from tf_stylegan import cli
 from tf_stylegan.commands.options import (
     SOURCES,
     STYLES,
     add_drawing_options,
-    add_switch,
     check_files_only,
     file_name,
     open_painter,
@@ -34,7 +34,7 @@ def add_commands(commands):
         type=file_name,
         help="latents w, .npz or .npy, in place of seeds; drawn as they are",
     )
-    add_switch(images, "--grid", "--create-grid", help="also write one sheet of all pictures, grid")
+    cli.add_switch(images, "--grid", "--create-grid", help="also write one sheet of all pictures, grid")
     _add_format(images)
     images.set_defaults(run=generate_images)
 
@@ -50,6 +50,7 @@ def add_commands(commands):
 
 
 def add_styles(parser, what):
+    """`--col-styles`; `what` says of what."""
     parser.add_argument("--col-styles", metavar="LIST", help=f"{what}: {STYLES} (default: {DEFAULT_STYLES})")
 
 
@@ -65,6 +66,7 @@ def styles_of(args, painter):
 
 
 def generate_images(args):
+    """Draws a picture of each seed, or of each w of a file."""
     seeds = None if args.seeds is None else parse_seeds(args.seeds)
     if seeds is None:
         check_files_only(args, ("--class", args.class_index))
@@ -100,6 +102,7 @@ def generate_images(args):
 
 
 def style_mixing_example(args):
+    """Draws rows' pictures with styles of the columns', and a sheet of all."""
     rows = parse_keyframes(args.row_seeds, "--row-seeds")
     columns = parse_keyframes(args.col_seeds, "--col-seeds")
     if args.col_styles is not None:

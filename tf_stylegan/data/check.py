@@ -16,6 +16,7 @@ from tf_stylegan.data.levels import log2_resolution
 from tf_stylegan.errors import UserError
 
 MIN_SIZE = 4  # pixels of the shorter side; the smallest data set
+MOST_ASPECT = 100  # longer side by shorter, of what can keep its shape
 DISTANCE = 4  # bits; a copy saved anew differs in 0 to 2, unrelated photos in 20 and more
 SHARPNESS = 20.0  # see fingerprint.sharpness
 _ANIMATED_FORMATS = {"GIF", "PNG", "WEBP", "AVIF", "TIFF"}  # others' further frames are previews (MPO) or layers (PSD)
@@ -207,8 +208,8 @@ def _is_adobe_rgb(image):
 def judge(pictures, bad, size=None, min_size=MIN_SIZE, distance=DISTANCE, blur=SHARPNESS):
     """Sorts what was read into problems.
 
-    What would stop create_from_images must be fixed; with `size`, what would stop prepare, which makes all pictures
-    square and of that size. The rest is noted.
+    What cannot be read or is too small must be fixed, and without `size` what create_from_images would refuse: prepare
+    makes all pictures square and of that size. The rest is noted.
 
     Args:
         pictures: list of Picture.
@@ -228,7 +229,8 @@ def judge(pictures, bad, size=None, min_size=MIN_SIZE, distance=DISTANCE, blur=S
         else:
             large.append(image_files.ImageFile(picture.path, picture.size, picture.mode))
             if size and width != height:
-                found["not square"].append(Finding(picture.path, f"{width}x{height}"))
+                too_long = ", too long for --crop=none" * (max(picture.size) > MOST_ASPECT * shorter)
+                found["not square"].append(Finding(picture.path, f"{width}x{height}{too_long}"))
             if size and shorter < size:
                 found["enlarged"].append(Finding(picture.path, f"{width}x{height} to {size}"))
         if picture.num_frames > 1:

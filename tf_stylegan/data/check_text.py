@@ -68,11 +68,11 @@ def line(finding, max_others=None):
 
 def format_bytes(count):
     """`12 KB`, `3.4 MB`, `2.1 GB`."""
-    for unit in ("bytes", "KB", "MB", "GB"):
-        if count < 1000 or unit == "GB":
-            return f"{count:.1f} {unit}" if unit in ("MB", "GB") else f"{count:.0f} {unit}"
+    for unit in ("bytes", "KB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}"
         count /= 1000
-    return ""
+    return f"{count:.1f} MB" if count < 1000 else f"{count / 1000:.1f} GB"
 
 
 def write_json(file, result):

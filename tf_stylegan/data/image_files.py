@@ -194,16 +194,15 @@ def read(path, background, srgb=False):
         with PIL.Image.open(path) as image:
             # Pillow cuts 16-bit colour to 8 bits on its own; only the raw mode, gone after loading, tells of it.
             notes = ["16-bit"] if image.mode in _DEEP_MODES or any(";16" in str(t[3]) for t in image.tile) else []
+            is_turned = image.format == "TIFF" and _orientation(image) in _UPRIGHT  # while loading, and the tag goes
             image.load()  # before the orientation: PNG's reader loads for it too, and there errors are passed over
             if notes and _is_dark(image):
                 notes.append("dark 16-bit")
             turn, profile = _UPRIGHT.get(_orientation(image)), image.info.get("icc_profile")
-            if turn is not None:
-                notes.append("EXIF-rotated")
-                image = image.transpose(turn)
+            notes += ["EXIF-rotated"] * (is_turned or turn is not None)
+            image = image if turn is None else image.transpose(turn)
+            image = _without_depth(image) if image.mode in _DEEP_MODES else image
             if srgb and profile:
-                # 16 bits first: there is no profile conversion of theirs.
-                image = _to_8_bit(image, background)[0] if image.mode in _DEEP_MODES else image
                 kind = image.mode
                 image, note = color_profiles.to_srgb(image, profile)
                 if note:
@@ -260,12 +259,18 @@ def fit(image, notes, channels, resize=None, crop=False, resize_filter="auto"):
     return np.ascontiguousarray(pixels.reshape(*pixels.shape[:2], channels).transpose(2, 0, 1)), notes + more  # CHW
 
 
+def _without_depth(image):
+    """16 bits of grey -> L, or LA where one of their values means transparency."""
+    values, clear = np.asarray(image), image.info.get("transparency")
+    # Pillow's "I" holds 16 bits in 32 for some formats; 257 takes 65535 to 255 exactly.
+    grey = PIL.Image.fromarray(np.rint((values.astype(np.float32) / 257).clip(0, 255)).astype(np.uint8))
+    if clear is not None:
+        grey.putalpha(PIL.Image.fromarray((values != clear).astype(np.uint8) * 255))
+    return grey
+
+
 def _to_8_bit(image, background):
-    """Any mode that `probe` lets through -> L or RGB, and notes."""
-    if image.mode in _DEEP_MODES:
-        # Pillow's "I" holds 16 bits in 32 for some formats; 257 takes 65535 to 255 exactly.
-        values = np.asarray(image).astype(np.float32) / 257
-        return PIL.Image.fromarray(np.rint(values.clip(0, 255)).astype(np.uint8)), []
+    """Any mode that `probe` lets through, but not of 16 bits -> L or RGB, and notes."""
     notes = ["palette"] if image.mode in ("P", "PA") else []
     if image.mode == "CMYK":
         notes.append("CMYK")

@@ -1,10 +1,10 @@
 """A quick way through the commonest of files: PNG whose pixels need nothing done to them."""
 
 import numpy as np
-import PIL.Image
 import tensorflow as tf
 
 from tf_stylegan.data import image_files
+from tf_stylegan.images import to_pillow
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _HEADER_BYTES = 33  # signature, and the chunk IHDR
@@ -27,8 +27,7 @@ def decode(path, channels, resize=None, crop=False, resize_filter="auto", backgr
         and not (crop and height != width)
     ):
         return np.ascontiguousarray(pixels.transpose(2, 0, 1)), []  # CHW
-    image = PIL.Image.fromarray(pixels[:, :, 0] if own_channels == 1 else pixels)
-    return image_files.fit(image, [], channels, resize, crop, resize_filter)
+    return image_files.fit(to_pillow(pixels), [], channels, resize, crop, resize_filter)
 
 
 def read_plain(path):

@@ -11,14 +11,13 @@ from tqdm import tqdm
 from tf_stylegan.data import crop as crops
 from tf_stylegan.data import duplicates, image_files, resize, survey
 from tf_stylegan.data import labels as label_files
-from tf_stylegan.data.check import DISTANCE, MIN_SIZE, SHARPNESS, check_options, keep_first
+from tf_stylegan.data.check import DISTANCE, MIN_SIZE, MOST_ASPECT, SHARPNESS, check_options, keep_first
 from tf_stylegan.data.fingerprint import fingerprint, look_and_color
 from tf_stylegan.data.parallel import num_cores, ordered
 from tf_stylegan.data.prepared_folder import PreparedFolder, Record, output_names
 from tf_stylegan.data.words import counted, printable, say, shorten
 from tf_stylegan.errors import UserError
 
-MOST_ASPECT = 100  # longer side by shorter, with --crop=none
 _COMPRESSION = 2  # of zlib's 9: at 1024x1024 five times quicker than the usual 6 for a quarter more bytes
 
 

@@ -39,8 +39,7 @@ def output_names(paths):
     paths = sorted(paths)
     stems = {path: path.rpartition("/")[0] + "/" * ("/" in path) + _stem(path) for path in paths}
     common = collections.Counter(stem.casefold() for stem in stems.values())
-    folders = {parent for path in paths for parent in _parents(path)}
-    taken, names = {folder.casefold() for folder in folders}, {}
+    taken, names = {folder.casefold() for folder in _folders(paths)}, {}
     plain = {
         path
         for path, stem in stems.items()
@@ -71,9 +70,9 @@ def _stem(path):
     return os.path.splitext(path.rpartition("/")[2])[0]
 
 
-def _parents(path):
-    parts = path.split("/")[:-1]
-    return ["/".join(parts[: end + 1]) for end in range(len(parts))]
+def _folders(paths):
+    """All folders that these relative paths lie in, and those above."""
+    return {path[:end] for path in paths for end, sign in enumerate(path) if sign == "/"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -222,7 +221,7 @@ class PreparedFolder:
         )
 
     def check_places(self, names):
-        """Raises UserError when these cannot be written: a linked folder leads out, or other people's files lie there.
+        """Raises UserError when these cannot be written: a linked folder leads out, or others' files are in the way.
 
         Args:
             names: those of pictures, and `label_files.FILE` if there will be labels.
@@ -231,6 +230,10 @@ class PreparedFolder:
             place = os.path.join(self.directory, folder)
             if os.path.realpath(place) != os.path.join(os.path.realpath(self.directory), folder).rstrip("/"):
                 raise UserError(f"{place} is a link to somewhere else; prepare writes into {self.directory} only")
+        for folder in sorted(_folders(names)):
+            place = os.path.join(self.directory, folder)
+            if os.path.lexists(place) and not os.path.isdir(place) and not self._is_ours(place, folder):
+                raise UserError(f"{place} is a file where a folder must be; move it away. Nothing was changed there")
         others = [name for name in sorted(names) if not self._may_replace(name)]
         if others:
             these, them = ("this file", "it") if len(others) == 1 else (f"these {len(others):,} files", "them")
@@ -260,10 +263,10 @@ class PreparedFolder:
         outputs = {record.output for record in kept}
         names = outputs | {label_files.FILE} if labels is not None else outputs
         self.check_places(names)
-        folders = sorted({os.path.dirname(output) for output in outputs})
-        self._remove(self._outputs.keys() - names)
+        folders, old = _folders(outputs), self._outputs.keys() - names
+        self._remove(old & folders)  # a picture whose name a folder has now
         try:
-            for folder in folders:
+            for folder in sorted(folders):
                 os.makedirs(os.path.join(self.directory, folder), exist_ok=True)
             for output in sorted(outputs):
                 staged = os.path.join(self._staged, output)
@@ -276,6 +279,7 @@ class PreparedFolder:
                     file.write(text)
         except OSError as error:
             raise UserError(f"could not write {self.directory}: {error.strerror}; then {self.again}") from error
+        self._remove(old)  # last: nothing that is there goes before all that is new has its place
         shutil.rmtree(self._staged, ignore_errors=True)
 
     def _remove(self, names):

@@ -14,31 +14,48 @@ PARTIAL = ".partial-"  # begins the names of hidden folders in which a process i
 
 @contextlib.contextmanager
 def partial_folder(directory):
-    """Yields a new hidden folder inside `directory`, which goes when the block ends.
-
-    So do `directory` and those above it that had to be made, if they are empty then. What processes that were killed
-    have left of their hidden folders is removed first: a lock that the system frees tells who is still at work.
-
-    Args:
-        directory: folder, made if need be.
-    """
-    made, partial, lock = make_dir(directory), None, None
+    """`work_folder` in a folder that is made if need be; those made go in the end if they are empty then."""
+    made = make_dir(directory)
     try:
-        with alone(directory):  # or another process could take the new one for an old one before it is locked
-            for name in os.listdir(directory):
-                if name.startswith(PARTIAL):
-                    _remove_abandoned(os.path.join(directory, name))
+        with work_folder(directory) as partial:
+            yield partial
+    finally:
+        remove_empty(made)
+
+
+@contextlib.contextmanager
+def work_folder(directory):
+    """Yields a new hidden folder inside `directory`, an existing folder; it goes when the block ends.
+
+    What processes that were killed have left of their hidden folders is removed first: a lock that the system frees
+    tells who is still at work.
+    """
+    partial, lock = None, None
+    try:
+        for name in os.listdir(directory):
+            if name.startswith(PARTIAL):
+                _remove_abandoned(os.path.join(directory, name))
+        while lock is None:
             partial = tempfile.mkdtemp(prefix=PARTIAL, dir=directory)
-            lock = os.open(partial, os.O_RDONLY)
-            with contextlib.suppress(OSError):  # some network drives know no locks: then nothing is ever removed
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock = _lock_new(partial)
         yield partial
     finally:
         if partial is not None:
             shutil.rmtree(partial, ignore_errors=True)
         if lock is not None:
             os.close(lock)
-        remove_empty(made)
+
+
+def _lock_new(folder):
+    """Descriptor that holds a lock; None if another process took the folder for an old one before it had the lock."""
+    with contextlib.suppress(FileNotFoundError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        with contextlib.suppress(OSError):  # some network drives know no locks: then nothing is ever removed
+            fcntl.flock(descriptor, fcntl.LOCK_EX)  # waits for who is removing it
+        if os.path.isdir(folder):
+            return descriptor
+        os.close(descriptor)
+    return None
 
 
 def _remove_abandoned(folder):

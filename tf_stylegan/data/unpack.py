@@ -12,7 +12,6 @@ import re
 import zipfile
 
 import numpy as np
-import PIL.Image
 from tqdm import tqdm
 
 from tf_stylegan.data import image_files, labels, png
@@ -24,6 +23,7 @@ from tf_stylegan.data.staging import new_folder
 from tf_stylegan.data.tfrecord import RecordWriter, check_free, dataset_files, encode_image
 from tf_stylegan.data.words import counted, say
 from tf_stylegan.errors import UserError
+from tf_stylegan.images import to_pillow
 
 _ADA_LABELS = "pack_extras.npz"  # stylegan2-ada's: whole numbers from 0 to 255 only
 _NAME = re.compile(r"(?:\d{5,}/)?img(\d{8,})\.png")
@@ -70,10 +70,10 @@ def _write_images(info, names, output_dir, resolution=None, resize_filter="lancz
 
         def save(item):
             name, pixels = item
-            image = PIL.Image.fromarray(pixels[:, :, 0] if info.num_channels == 1 else pixels)
+            image = to_pillow(pixels)
             if resolution is not None:
                 pixels, _ = image_files.fit(image, [], info.num_channels, resolution, resize_filter=resize_filter)
-                image = PIL.Image.fromarray(pixels[0] if info.num_channels == 1 else pixels.transpose(1, 2, 0))
+                image = to_pillow(pixels.transpose(1, 2, 0))
             image.save(os.path.join(folder, name))
 
         saved = ordered(pool, save, zip(names, read_images(info.file_at(0))))

@@ -15,7 +15,7 @@ import webbrowser
 from absl import app
 
 from tf_stylegan import cli
-from tf_stylegan.commands.options import add_precision, add_switch, file_name, open_network
+from tf_stylegan.commands.options import add_precision, file_name, open_network
 from tf_stylegan.errors import UserError
 
 
@@ -38,7 +38,7 @@ def parse_args(argv):
     parser.add_argument(
         "--port", type=port_number, metavar="N", help="default: 7860, or one that is free if that is taken"
     )
-    add_switch(parser, "--no-browser", help="do not open the page, only print its address")
+    cli.add_switch(parser, "--no-browser", help="do not open the page, only print its address")
     add_precision(parser)
     return parser.parse_args(argv[1:])
 

@@ -32,6 +32,7 @@ class Turns:
 
     @contextlib.contextmanager
     def take(self, urgent):
+        """Waits for its turn and holds it, the only one there is, while the `with` block runs."""
         ticket = (not urgent, next(self._numbers))
         with self._changed:
             heapq.heappush(self._waiting, ticket)
@@ -93,12 +94,14 @@ class Explorer:
         """How many directions each group has."""
         return min(SLIDERS, self.painter.w_size) if self.groups else 0
 
-    def directions(self, group):
-        """The Directions of a group of styles, found when first asked for."""
+    def directions(self, group, class_index=None):
+        """The Directions of a group of styles, in deviations of the w of a class, found when first asked for."""
+        key = group, class_index
         with self._finding:
-            if group not in self._found:
-                self._found[group] = directions.find(self.painter, self.groups[group], self.sliders)
-        return self._found[group]
+            if key not in self._found:
+                painter = self.painter.variant(class_index=class_index)
+                self._found[key] = directions.find(painter, self.groups[group], self.sliders)
+        return self._found[key]
 
     def settings(
         self, seed, psi=None, cutoff=None, noise_mode="seed", class_index=None, mix=False, mix_seed=None,
@@ -143,13 +146,17 @@ class Explorer:
             w[0, list(settings.mix_styles)] = w[1, list(settings.mix_styles)]
         w = w[:1]
         for group, number, strength in settings.moves:
-            w = self.directions(group).moved(w, number, strength)
+            w = self.directions(group, settings.class_index).moved(w, number, strength)
         return w
 
-    def picture(self, settings):
-        """uint8 `[H, W, C]`; of a plain seed it is the picture of `run_generator generate-images`."""
+    def picture(self, settings, urgent=True):
+        """uint8 `[H, W, C]`; of a plain seed it is the picture of `run_generator generate-images`.
+
+        Args:
+            urgent: whether somebody looks; else it is drawn when nobody does, as frames of films are.
+        """
         painter = self._painter(settings)
-        with self._turns.take(urgent=True):
+        with self._turns.take(urgent):
             z, noise = painter.latents_of(settings.seed)
             if self.has_w:
                 return painter.draw(self.dlatents(settings), noise)[0]
@@ -174,21 +181,25 @@ class Explorer:
         Raises:
             UserError: too few pictures, or numbers that cannot be.
         """
-        distinct = [a for a, b in zip(kept, [None, *kept]) if a != b]
-        if len(distinct) < 2:
-            raise UserError("A walk needs two different pictures or more; keep some first")
         seconds = controls.real_number(seconds, "The seconds", 0.05, 60)
-        steps = walks.frame_count(seconds, controls.whole_number(fps, "The frames per second", 1, 120))
+        fps = controls.whole_number(fps, "The frames per second", 1, 120)
+        steps = round(seconds * fps)
+        if steps < 1:
+            raise UserError(f"{seconds:g} seconds are less than one frame; take more, or more frames per second")
         if ease not in walks.EASINGS:
             raise UserError(f"The pace must be one of {', '.join(walks.EASINGS)}, got {ease}")
         if not self.has_w:
             classes = {settings.class_index for settings in kept}
+            seeds = [settings.seed for settings in kept]
             if len(classes) > 1:
                 raise UserError("Between the classes of this network there is no way: keep pictures of one class")
+            _check_two(seeds)
             painter = self.painter.variant(class_index=classes.pop())
-            return films.sightseeding_film(painter, [s.seed for s in kept], steps, "spherical", True, ease, loop)
+            return films.sightseeding_film(painter, seeds, steps, "spherical", True, ease, loop)
         painter = self.painter.variant(noise_mode=controls.check_noise_mode(noise_mode), truncation_psi=1)
-        sources = [Source(settings.name, settings.seed, self.dlatents(settings)[0], 1.0) for settings in kept]
+        points = [self.dlatents(settings)[0] for settings in kept]
+        _check_two(points)
+        sources = [Source(settings.name, settings.seed, w, 1.0) for settings, w in zip(kept, points)]
         return films.sightseeding_film(painter, sources, steps, "linear", False, ease, loop)
 
     def frames(self, film, stop):
@@ -210,3 +221,9 @@ class Explorer:
             noise_mode=settings.noise_mode,
             class_index=settings.class_index,
         )
+
+
+def _check_two(points):
+    """UserError unless some seeds, or w, are two different ones or more."""
+    if all(np.array_equal(point, points[0]) for point in points[1:]):
+        raise UserError("A walk needs two different pictures or more; keep some first")

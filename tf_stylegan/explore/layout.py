@@ -126,7 +126,7 @@ class Layout:
 
     def _film(self):
         gr.HTML(markup.facts("A walk from picture to picture, in this order."), js_on_load=None)
-        self.kept = gr.State(())
+        self.kept, self.added = gr.State(()), gr.State(())
         self.kept_view = gr.HTML(markup.kept_list([]), elem_id="kept", js_on_load=markup.KEPT_SCRIPT)
         with gr.Row(elem_classes="beside"):
             self.seeds = gr.Textbox(label="Seeds to add", placeholder="3, 17, 20-22", elem_id="seeds", min_width=96)

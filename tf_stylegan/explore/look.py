@@ -7,6 +7,7 @@ _MONO = ("ui-monospace", "Consolas", "monospace")
 
 
 def theme():
+    """Gradio's theme of the page."""
     base = gr.themes.Base(
         primary_hue="indigo", secondary_hue="indigo", neutral_hue="zinc", spacing_size="sm", text_size="md",
         font=_FONTS, font_mono=_MONO,

@@ -17,6 +17,7 @@ def data_address(data, kind="image/png"):
 
 
 def header(name, facts):
+    """The name of the network and a line of facts, at the top."""
     return f'<header><h1>{escaped(name)}</h1><p class="subdued">{escaped(facts)}</p></header>'
 
 
@@ -109,12 +110,12 @@ element.addEventListener('click', event => {
 """
 
 
-def progress(made, frames, seconds_left):
-    """How far a film is."""
+def progress(made, count, seconds_left, what="frames"):
+    """How far a film is, or something else of so many parts."""
     left = "" if seconds_left is None else f", about {max(1, round(seconds_left))} s left"
     return (
-        f'<div class="making"><progress value="{made}" max="{frames}" aria-label="Frames made"></progress>'
-        f'<p class="subdued">{made} of {frames} frames{left}</p></div>'
+        f'<div class="making"><progress value="{made}" max="{count}" aria-label="{what.capitalize()} made"></progress>'
+        f'<p class="subdued">{made} of {count} {what}{left}</p></div>'
     )
 
 

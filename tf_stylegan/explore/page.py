@@ -15,7 +15,7 @@ from tf_stylegan.errors import UserError
 from tf_stylegan.explore import markup
 from tf_stylegan.explore.drawing import Stopped
 from tf_stylegan.explore.layout import QUIET, Layout
-from tf_stylegan.explore.session import MOST_KEPT, thumbnail
+from tf_stylegan.explore.session import MOST_KEPT
 from tf_stylegan.explore.settings import OWN_RANGE, Settings, seeds_of
 
 _TELL_EVERY = 0.25  # seconds, how far a film is
@@ -40,17 +40,18 @@ class Page:
         keep = {**QUIET, "trigger_mode": "once"}
         kept = [page.kept, page.kept_view]
         page.keep.click(self.keep_picture, [page.kept, *page.inputs], [*kept, page.note], **keep)
-        gr.on(
+        # Never in Gradio's queue, where nobody is told anything: who has to wait for others is told how far it is.
+        keep["concurrency_limit"] = None
+        added = gr.on(
             [page.add.click, page.seeds.submit], self.add_seeds,
-            [page.kept, page.seeds, *page.inputs], [*kept, page.film_view, page.seeds], **keep,
+            [page.kept, page.seeds, *page.inputs], [page.added, page.film_view, page.seeds], **keep,
         )  # fmt: skip
+        # By itself, with the list as it is by then.
+        added.then(self.put_added, [page.kept, page.added], [*kept, page.added], **QUIET)
         page.clear.click(lambda: ((), markup.kept_list([])), None, kept, **QUIET)
         page.kept_view.click(self.change_kept, page.kept, [*kept, *page.inputs], **QUIET)
         noise = [page.controls["noise_mode"]] if self.explorer.has_w else []
-        # Never in Gradio's queue, where nobody is told anything: who has to wait for others does so in make_film.
-        page.make.click(
-            self.make_film, [page.kept, *page.film_options, *noise], page.film_view, concurrency_limit=None, **keep
-        )
+        page.make.click(self.make_film, [page.kept, *page.film_options, *noise], page.film_view, **keep)
         page.stop.click(self.stop_film, None, None, queue=False, **QUIET)
         page.blocks.unload(self.leave)
 
@@ -95,38 +96,47 @@ class Page:
         if settings.mix_seed is None:
             return ""
         other = self.explorer.second(settings)
-        data = session.small(other, functools.partial(self._small, other))
+        data = session.small(other, functools.partial(self.explorer.picture, other))
         return markup.second_picture(data, other.seed, settings.mix_styles, self.layout.times)
-
-    def _small(self, settings):
-        return thumbnail(self.explorer.picture(settings))
 
     # The pictures of the film -----------------------------------------------------------------------------------------
 
     def keep_picture(self, request: gr.Request, kept, *values):
         """Puts the picture that the controls describe at the end of the list."""
-        return _guarded(
-            lambda: [*self._with(kept, [self.settings(values)], request), gr.skip()],
-            lambda words: [gr.skip(), gr.skip(), words],
-        )
-
-    def add_seeds(self, request: gr.Request, kept, text, *values):
-        """Puts plain pictures of seeds at the end of the list, with the truncation, noise and class of now."""
 
         def work():
+            if len(kept) >= MOST_KEPT:
+                raise UserError(f"There is room for {MOST_KEPT} pictures; remove some first")
+            settings = self.settings(values)
+            session = self.sessions.of(request.session_hash)
+            small = session.small(settings, functools.partial(self.explorer.picture, settings))
+            more = (*kept, (settings, small))
+            return [more, _list(more), gr.skip()]
+
+        return _guarded(work, lambda words: [gr.skip(), gr.skip(), words])
+
+    def add_seeds(self, request: gr.Request, kept, text, *values):
+        """Draws plain pictures of seeds, with the truncation, noise and class of now, and says how far it is."""
+        session, added = self.sessions.of(request.session_hash), []
+        stop = session.stop
+        try:
             seeds = seeds_of(text, MOST_KEPT - len(kept))
             now = self.settings([0, *values[1:]])
             plain = [Settings(seed, now.psi, now.cutoff, now.noise_mode, now.class_index) for seed in seeds]
-            return [*self._with(kept, plain, request), "", ""]
+            yield (), markup.progress(0, len(seeds), None, "pictures"), gr.skip()
+            for one in session.add(self.explorer, plain, stop):
+                added.append(one)
+                yield (), markup.progress(len(added), len(seeds), None, "pictures"), gr.skip()
+            yield tuple(added), "", ""
+        except Stopped:
+            yield tuple(added), markup.facts("Stopped."), gr.skip()
+        except Exception as error:
+            yield tuple(added), _in_words(error), gr.skip()
 
-        return _guarded(work, lambda words: [gr.skip(), gr.skip(), words, gr.skip()])
-
-    def _with(self, kept, more, request):
-        if len(kept) + len(more) > MOST_KEPT:
-            raise UserError(f"There is room for {MOST_KEPT} pictures; remove some first")
-        session = self.sessions.of(request.session_hash)
-        kept = (*kept, *((one, session.small(one, functools.partial(self._small, one))) for one in more))
-        return kept, _list(kept)
+    def put_added(self, kept, added):
+        """Puts the pictures of `add_seeds` at the end of the list, as far as there still is room."""
+        kept = (*kept, *added)[:MOST_KEPT]
+        return [kept, _list(kept), ()]
 
     def change_kept(self, event: gr.EventData, kept):
         """What a button in the list asks for: to show, move or remove a picture."""
@@ -146,12 +156,13 @@ class Page:
     def make_film(self, request: gr.Request, kept, seconds, fps, ease, loop, enlarge, noise_mode="seed"):
         """Says how far the film is, then shows it."""
         session = self.sessions.of(request.session_hash)
+        stop = session.stop  # of now: who presses it while the way is looked for means this film
         try:
             film = self.explorer.walk([one for one, _ in kept], seconds, fps, ease, loop, noise_mode)
             times = self.layout.times if enlarge else 1
             yield markup.progress(0, film.frames, None)
             start = told = time.perf_counter()
-            for made in session.make_film(self.explorer, film, fps, times):
+            for made in session.make_film(self.explorer, film, fps, stop, times):
                 now = time.perf_counter()
                 if not made:
                     start = now
@@ -173,7 +184,8 @@ class Page:
             yield _in_words(error)
 
     def stop_film(self, request: gr.Request):
-        self.sessions.of(request.session_hash).stop.set()
+        """Ends the film, and the drawing of seeds to add."""
+        self.sessions.of(request.session_hash).end_work()
 
     def leave(self, request: gr.Request):
         """The browser has closed the page, or gone to another."""

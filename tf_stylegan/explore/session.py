@@ -3,6 +3,7 @@
 import collections
 import contextlib
 import dataclasses
+import functools
 import io
 import itertools
 import os
@@ -17,6 +18,7 @@ import PIL.Image
 from tf_stylegan.errors import UserError
 from tf_stylegan.explore.drawing import Stopped
 from tf_stylegan.explore.settings import Settings
+from tf_stylegan.images import to_pillow
 from tf_stylegan.pictures.video import FilmWriter
 
 MOST_KEPT = 64  # pictures of a walk
@@ -41,8 +43,7 @@ def png(picture):
     if picture.shape[2] not in (1, 3, 4):
         raise UserError(f"Pictures of {picture.shape[2]} channels cannot be shown, only of 1, 3 or 4")
     file = io.BytesIO()
-    image = PIL.Image.fromarray(picture[:, :, 0] if picture.shape[2] == 1 else picture)
-    image.save(file, "PNG", compress_level=1)  # for its own size a network has no time to lose
+    to_pillow(picture).save(file, "PNG", compress_level=1)  # for its own size a network has no time to lose
     return file.getvalue()
 
 
@@ -63,21 +64,28 @@ class Shown:
     data: bytes
     seconds: float  # that it took
 
+    @functools.cached_property
+    def small(self):
+        """Bytes of a small picture of it."""
+        with PIL.Image.open(io.BytesIO(self.data)) as image:
+            picture = np.asarray(image)
+        return thumbnail(picture.reshape(*picture.shape[:2], -1))
+
 
 class Session:
     """What one browser's page has made: its last pictures, its film, and a folder that goes with it.
 
     Attributes:
         token: secret part of the addresses of its files.
-        stop: event that ends the film in the making, or the one that waits for its turn.
+        stop: event that will end what is in the making now, or waits for its turn: who begins takes it along.
     """
 
     def __init__(self, parent):
-        self.token, self.stop, self._closed = secrets.token_urlsafe(16), threading.Event(), False
+        self.token, self.stop = secrets.token_urlsafe(16), threading.Event()
         self.folder = os.path.join(parent, self.token)
         os.mkdir(self.folder)
         self._numbers, self._shown, self._lock = itertools.count(1), collections.OrderedDict(), threading.Lock()
-        self._small = None
+        self._small = None, b""
         self.film = None  # (number, path) of the last one
 
     def show(self, explorer, settings):
@@ -107,30 +115,47 @@ class Session:
             return self._shown.get(number)
 
     def small(self, settings, draw):
-        """Bytes of a small picture of some Settings: of the last one that was asked for, or `draw()`."""
-        if self._small is None or self._small[0] != settings:
-            self._small = settings, draw()
-        return self._small[1]
+        """Bytes of a small picture of some Settings: of one that was shown, the last one made here, or `draw()`."""
+        with self._lock:
+            shown = [shown for shown in self._shown.values() if shown.settings == settings]
+            last, data = self._small
+        if shown:
+            return shown[-1].small
+        if last != settings:
+            data = thumbnail(draw())
+            self._small = settings, data
+        return data
 
-    def make_film(self, explorer, film, fps, times=1):
+    def add(self, explorer, wanted, stop):
+        """Yields (Settings, bytes of a small picture) of each of some Settings; drawn when nobody looks at pictures.
+
+        Raises:
+            Stopped: by the event `stop`.
+        """
+        for settings in wanted:
+            if stop.is_set():
+                raise Stopped
+            yield settings, self.small(settings, functools.partial(explorer.picture, settings, urgent=False))
+
+    def make_film(self, explorer, film, fps, stop, times=1):
         """Makes a film in place of the last one, and says how far it is.
 
         Args:
             film: of `Explorer.walk`.
+            stop: event that ends it.
             times: how many times frames are enlarged.
         Yields:
             number of frames made; 0, again and again, while it waits for the films of others.
         Raises:
             UserError: it cannot be written. Stopped: by `stop`.
         """
-        self.stop = stop = threading.Event()
-        if self._closed:
-            raise Stopped
         while not explorer.films.acquire(timeout=_LOOK_EVERY):
             yield 0
             if stop.is_set():
                 raise Stopped
         try:
+            if stop.is_set():
+                raise Stopped
             number = next(self._numbers)
             path = os.path.join(self.folder, f"{number}.mp4")
             with FilmWriter(path, fps) as writer:
@@ -144,10 +169,17 @@ class Session:
                 os.unlink(self.film[1])
         self.film = number, path
 
+    def end_work(self):
+        """Stops what is in the making; what begins later is not meant."""
+        with self._lock:
+            if not self.stop.is_set():  # it stays so where the session is closed
+                self.stop.set()
+                self.stop = threading.Event()
+
     def close(self):
-        """Stops its work and removes its files."""
-        self._closed = True
-        self.stop.set()
+        """Stops its work for good and removes its files."""
+        with self._lock:
+            self.stop.set()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -188,6 +220,7 @@ class Sessions:
             session.close()
 
     def end_all(self):
+        """Ends all sessions."""
         for key in list(self._sessions):
             self.end(key)
 

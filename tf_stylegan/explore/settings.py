@@ -32,11 +32,6 @@ class Settings:
     moves: tuple = ()
 
     @property
-    def is_plain(self):
-        """Whether the picture is that of a seed, with nothing mixed in or moved."""
-        return self.mix_seed is None and not self.moves
-
-    @property
     def words(self):
         """For people: `seed 7, mixed with seed 12, edited`."""
         mixed = "" if self.mix_seed is None else f", mixed with seed {self.mix_seed}"
@@ -95,6 +90,7 @@ def mixed_styles(name, first, last, num_layers):
 
 
 def check_noise_mode(mode):
+    """`mode`; UserError unless it is one of NOISE_MODES."""
     if mode not in NOISE_MODES:
         raise UserError(f"The noise must be one of {', '.join(NOISE_MODES)}, got {mode}")
     return mode

@@ -107,7 +107,7 @@ def _in_cells(draw, values, noise):
 def _walk(painter, seeds, frames, sigma):
     """Walks that begin at the pictures of seeds: `[frames, cells, latent_size]`."""
     size = painter.Gs.latent_size
-    check_memory(frames * len(seeds) * size * 12, f"a walk of {frames} frames x {len(seeds)} cells")
+    _check_walk(frames, len(seeds), size)
     white = np.empty([frames, len(seeds), size], np.float32)
     anchors = []
     for cell, seed in enumerate(seeds):
@@ -121,13 +121,18 @@ def _walk(painter, seeds, frames, sigma):
 def _free_walk(painter, seeds, frames, cells, sigma):
     """stylegan2-fun's walks, number for number: of several seeds, or of as many cells as there are from one."""
     size = painter.Gs.latent_size
-    check_memory(frames * cells * size * 16, f"a walk of {frames} frames x {cells} cells")
-    if len(seeds) == 1 and cells > 1:
-        white = np.random.RandomState(seeds).randn(frames, cells, size).astype(np.float32)
-    else:
-        draws = [np.random.RandomState(seed).randn(frames, size).astype(np.float32) for seed in seeds]
-        white = np.stack(draws, axis=1)
+    _check_walk(frames, cells, size)
+    white = np.empty([frames, cells, size], np.float32)
+    is_one = len(seeds) == 1 and cells > 1
+    for seed, part in [(seeds, white)] if is_one else zip(seeds, white.swapaxes(0, 1)):
+        rnd = np.random.RandomState(seed)
+        for frame in part:
+            frame[:] = rnd.randn(*frame.shape)
     return walks.free_walk(white, sigma)
+
+
+def _check_walk(frames, cells, size):
+    check_memory(walks.walk_memory(frames, cells, size), f"a walk of {frames} frames x {cells} cells")
 
 
 def lerp_film(painter, seeds, frames, sigma, columns=None, rows=None, slowdown=1, free=False):

@@ -73,7 +73,7 @@ def parse_styles(text, num_layers=None, option="--col-styles"):
         else:
             names = ", ".join(STYLE_NAMES)
             raise UserError(f"{option}={text}: {part!r} is neither a number, a range such as 0-6, nor one of {names}")
-        if last >= end:
+        if num_layers and last >= end:
             problem = f"style {last} is past the last; this network has 0-{end - 1}{_names(end)}"
             raise UserError(f"{option}={text}: {problem}")
         styles.update(range(first, last + 1) if num_layers else ())

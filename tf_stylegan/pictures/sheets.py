@@ -3,10 +3,10 @@
 import os
 
 import numpy as np
-import PIL.Image
 
 from tf_stylegan.errors import UserError
 from tf_stylegan.files import atomic_write
+from tf_stylegan.images import to_pillow
 
 # Pillow's name and settings, and the longest side.
 FORMATS = {
@@ -19,9 +19,8 @@ FORMATS = {
 def save_picture(path, picture):
     """Writes one uint8 picture `[H, W, C]` (C = 1 grey, 3 RGB, 4 RGBA) in the format of its ending, atomically."""
     name, settings, _ = FORMATS[os.path.splitext(path)[1][1:]]
-    image = PIL.Image.fromarray(picture[:, :, 0] if picture.shape[2] == 1 else picture)
     with atomic_write(path) as file:
-        image.save(file, name, **settings)
+        to_pillow(picture).save(file, name, **settings)
 
 
 def check_picture(columns, rows, shape, form):

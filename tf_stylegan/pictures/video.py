@@ -6,15 +6,15 @@ import functools
 import os
 import queue
 import re
-import shutil
 import subprocess
 import tempfile
 import threading
 
 import numpy as np
-import PIL.Image
 
+from tf_stylegan.data.staging import work_folder
 from tf_stylegan.errors import UserError
+from tf_stylegan.images import to_pillow
 
 # The matrix of HD, and said so in the file: players that are told nothing guess, and colours shift. Both need 4:2:0,
 # which is all that browsers and phones decode.
@@ -108,8 +108,8 @@ def check_film(form, size=None, fps=None, bitrate="16M"):
 class FilmWriter:
     """Writes a film, frame by frame, while the next ones are drawn: `with FilmWriter(…) as film: film.write(frame)`.
 
-    Everything goes into a temporary folder beside `path`; the film gets its name when the block has ended well. After
-    an error, Ctrl-C, or a signal that became an exception, nothing is left.
+    Everything goes into a hidden folder beside `path`; the film gets its name when the block has ended well. After an
+    error, Ctrl-C, or a signal that became an exception, nothing is left; what a killed program left, the next removes.
 
     Args:
         path: file to write, for "png" a folder that does not exist yet.
@@ -124,14 +124,14 @@ class FilmWriter:
     def __init__(self, path, fps, form="mp4", bitrate="16M"):
         check_film(form, None, fps, bitrate)
         self.path, self._form, self._fps, self._bitrate = os.fspath(path), form, fps, bitrate
-        self._folder = f"{self.path}.tmp-{os.getpid()}"
+        self._stack = contextlib.ExitStack()
         self._queue, self._error, self._sink, self._thread = queue.Queue(_WAITING_FRAMES), None, None, None
 
     def __enter__(self):
         if os.path.isdir(self.path) or (self._form == "png" and os.path.lexists(self.path)):
             raise UserError(f"{self.path} is there already; remove it, or choose another folder")
         try:
-            os.mkdir(self._folder)
+            self._folder = self._stack.enter_context(work_folder(os.path.dirname(os.path.abspath(self.path))))
         except OSError as error:
             raise self._problem(error) from error
         return self
@@ -204,7 +204,7 @@ class FilmWriter:
                     self._queue.put_nowait(None)
                 self._thread.join(0.01)
             self._sink.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._stack.close()
 
 
 # Where frames go: write(frame) in the writer's thread; then finish() → path of what was made, or stop(); then close() -
@@ -212,11 +212,11 @@ class FilmWriter:
 
 class _Frames:
     def __init__(self, folder, *_):
-        self._folder, self._count = folder, 0
+        self._folder, self._count = os.path.join(folder, "frames"), 0
+        os.mkdir(self._folder)  # its own: the other one is for this program's eyes only
 
     def write(self, frame):
-        image = PIL.Image.fromarray(frame[:, :, 0] if frame.shape[2] == 1 else frame)
-        image.save(os.path.join(self._folder, f"{self._count:06d}.png"), compress_level=4)
+        to_pillow(frame).save(os.path.join(self._folder, f"{self._count:06d}.png"), compress_level=4)
         self._count += 1
 
     def finish(self):
@@ -230,21 +230,21 @@ class _Frames:
 
 
 class _Encoder:
-    """An ffmpeg that reads frames from a pipe."""
+    """An ffmpeg that reads frames from a pipe.
+
+    It works in the folder: parts of paths it would take for protocols (`run:1`), options (`-x`) or numbers (`%d`).
+    """
 
     def __init__(self, folder, form, fps, bitrate):
         self._kind, self._fps, self._bitrate = FORMATS[form], fps, bitrate
         self._folder, self._process = folder, None
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 (closed in close)
 
-    def path(self, name):
-        return os.path.join(self._folder, name)
-
     def output(self):
-        """Options of the output file, and its path."""
+        """Options of the output file, and its name."""
         bits = str(bits_of(self._bitrate))  # in digits: the m of ffmpeg is a thousandth
         rate = ["-b:v", bits, "-threads", str(_THREADS)]
-        return ["-c:v", self._kind.encoder, *rate, *self._kind.options, self.path("film")]
+        return ["-c:v", self._kind.encoder, *rate, *self._kind.options, "film"]
 
     def even(self):
         return True  # sizes that 4:2:0 can halve
@@ -260,7 +260,7 @@ class _Encoder:
 
     def finish(self):
         self._wait()
-        return self.path("film")
+        return os.path.join(self._folder, "film")
 
     def stop(self):
         if self._process:
@@ -283,9 +283,11 @@ class _Encoder:
         return OSError((full or lines or [f"ffmpeg ended with {self._process.returncode}"])[-1])
 
     def _run(self, arguments):
+        program = ffmpeg_program()
+        program = os.path.abspath(program) if os.path.dirname(program) else program
         # In a session of its own: Ctrl-C is for this program, which then stops it.
         self._process = subprocess.Popen(
-            [ffmpeg_program(), "-hide_banner", "-loglevel", "error", "-y", *arguments],
+            [program, "-hide_banner", "-loglevel", "error", "-y", *arguments], cwd=self._folder,
             stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=self._log, start_new_session=True,
         )  # fmt: skip
 
@@ -302,14 +304,13 @@ class _Gif(_Encoder):
         return False
 
     def output(self):
-        return ["-c:v", "ffv1", "-pix_fmt", "bgr0", "-f", "matroska", self.path("frames")]
+        return ["-c:v", "ffv1", "-pix_fmt", "bgr0", "-f", "matroska", "frames"]
 
     def finish(self):
         self._wait()
-        frames, palette = ["-i", self.path("frames")], self.path("palette.png")
+        frames, palette = ["-i", "frames"], "palette.png"
         self._run([*frames, "-vf", "palettegen=stats_mode=full", "-frames:v", "1", palette])
         self._wait()
         use = "paletteuse=dither=sierra2_4a:diff_mode=rectangle"
-        self._run([*frames, "-i", palette, "-lavfi", use, "-loop", "0", "-f", "gif", self.path("film")])
-        self._wait()
-        return self.path("film")
+        self._run([*frames, "-i", palette, "-lavfi", use, "-loop", "0", "-f", "gif", "film"])
+        return super().finish()

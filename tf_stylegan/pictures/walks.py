@@ -15,6 +15,7 @@ EASINGS = {
 }
 MOST_FRAMES = 10**8  # a month and more of film
 _MOST_SMOOTHING = 10  # times the length of a film
+_COLUMNS = 64  # of a walk that are filtered at a time: in between they are several times as large
 _NEARLY_PARALLEL = 0.9995  # cosine from which a great circle is no better than a straight line
 
 
@@ -61,21 +62,31 @@ def gaussian_kernel(frames, sigma):
     return np.bincount(offsets % frames, weights / weights.sum(), minlength=frames)
 
 
+def walk_memory(frames, cells, size):
+    """Bytes that `free_walk` and `anchored_walk` take: the walk, and a part of it many times over."""
+    return frames * (cells * size * 4 + _COLUMNS * 32)
+
+
 def smooth_loop(white, sigma):
-    """White noise `[frames, …]` filtered along its loop of frames; float32."""
+    """White noise, float32 `[frames, …]` in C order, filtered along its loop of frames, in place; returns it."""
     spectrum = np.fft.rfft(gaussian_kernel(len(white), sigma))
     columns = white.reshape(len(white), -1)
-    smooth = np.empty(columns.shape, np.float32)
-    for start in range(0, columns.shape[1], 512):  # a part at a time: the spectra are four times as large
-        part = np.fft.rfft(columns[:, start : start + 512], axis=0) * spectrum[:, None]
-        smooth[:, start : start + 512] = np.fft.irfft(part, len(white), axis=0)
-    return smooth.reshape(white.shape)
+    for start in range(0, columns.shape[1], _COLUMNS):
+        part = np.fft.rfft(columns[:, start : start + _COLUMNS], axis=0) * spectrum[:, None]
+        columns[:, start : start + _COLUMNS] = np.fft.irfft(part, len(white), axis=0)
+    return white
 
 
 def free_walk(white, sigma):
-    """The walk of stylegan2-fun's lerp-video: filtered noise, brought to a root mean square of 1 as a whole."""
+    """The walk of stylegan2-fun's lerp-video: filtered noise, brought to a root mean square of 1 as a whole.
+
+    Args:
+        white: as in `smooth_loop`; becomes the walk.
+    """
     walk = smooth_loop(white, sigma)
-    return walk / np.sqrt(np.mean(np.square(walk), dtype=np.float64)).astype(np.float32)
+    power = sum(np.sum(np.square(frame), dtype=np.float64) for frame in walk) / walk.size
+    walk /= np.sqrt(power).astype(np.float32)
+    return walk
 
 
 def anchored_walk(anchors, white, sigma):
@@ -86,7 +97,7 @@ def anchored_walk(anchors, white, sigma):
 
     Args:
         anchors: latents `[cells, n]` of unit variance.
-        white: white noise `[frames, cells, n]`.
+        white: white noise, float32 `[frames, cells, n]` in C order; becomes the walk.
         sigma: of the filter, in frames.
     Returns:
         float32 `[frames, cells, n]`.
@@ -94,8 +105,11 @@ def anchored_walk(anchors, white, sigma):
     kernel = gaussian_kernel(len(white), sigma)
     power = np.square(kernel).sum()
     correlation = np.fft.irfft(np.abs(np.fft.rfft(kernel)) ** 2, len(kernel)) / power
-    walk = smooth_loop(white, sigma) / np.float32(np.sqrt(power))
-    walk += correlation.astype(np.float32)[:, None, None] * (anchors - walk[0])
+    walk = smooth_loop(white, sigma)
+    walk /= np.float32(np.sqrt(power))
+    misses = anchors - walk[0]
+    for frame, weight in zip(walk, correlation.astype(np.float32)):
+        frame += weight * misses
     walk[0] = anchors  # not only up to rounding, which could show in a picture
     return walk
 
