@@ -99,8 +99,7 @@ def main():
     parser.add_argument("--library", required=True, metavar="FILE")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--unit", default="auto", choices=list(native_conv.UNITS), help="what multiplies")
-    parser.add_argument("--parts", type=int, default=0, help="bfloat16 numbers that a float32 number is cut into")
+    parser.add_argument("--unit", default="auto", choices=["auto", "fma", "amx"], help="what multiplies")
     parser.add_argument(
         "--most", type=float, default=float("inf"), metavar="G", help="leave out what takes more operations"
     )
@@ -113,8 +112,7 @@ def main():
     print("| what | N | size | I | O | ours, GFLOP/s | of ceiling | TensorFlow, GFLOP/s | ours / TensorFlow |")
     print("|---|---|---|---|---|---|---|---|---|")
     for n, size, inputs, outputs in layers():
-        unit = {"unit": args.unit, "parts": args.parts}
-        for name, operations, ours, theirs in cases(lib, threads, n, size, inputs, outputs, unit):
+        for name, operations, ours, theirs in cases(lib, threads, n, size, inputs, outputs, {"unit": args.unit}):
             if operations > args.most * 1e9:
                 continue
             runs = [product, ours, theirs] if theirs else [product, ours]

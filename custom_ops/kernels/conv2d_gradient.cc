@@ -124,7 +124,7 @@ static int check(const Gradient* p) {
       !within(1, p->kh, taps) || !within(1, p->kw, taps) || !within(1, p->up, 2) || !within(1, p->down, 2) ||
       p->up + p->down == 4 || !within(-kFar, p->pad_y, kFar) || !within(-kFar, p->pad_x, kFar) ||
       (p->dtype != TF_STYLEGAN_FLOAT32 && p->dtype != TF_STYLEGAN_BFLOAT16) ||
-      !within(TF_STYLEGAN_CONV_AUTO, p->unit, TF_STYLEGAN_CONV_AMX) || !within(0, p->parts, 3)) {
+      !conv2d_has_unit(p->dtype, p->unit)) {
     return TF_STYLEGAN_BAD_ARGUMENT;
   }
   if (!countable(p->n, at_least(p->in_h, 1), at_least(p->in_w, 1), p->in_c) || p->in_h > kFar || p->in_w > kFar ||
@@ -157,7 +157,7 @@ extern "C" int tf_stylegan_conv2d_filter_gradient_cpu(const Gradient* p, const t
     return TF_STYLEGAN_OK;
   }
   const Gradient q = p->up == 2 ? exchanged(*p) : *p;
-  const int unit = conv2d_choose_unit(p->dtype, isa, p->unit, p->parts, p->in_c, p->out_c);
+  const int unit = conv2d_choose_unit(p->dtype, isa, p->unit, p->in_c, p->out_c);
   if (unit < 0) return TF_STYLEGAN_NO_SUCH_ISA;
   if (unit == TF_STYLEGAN_CONV_AMX) return conv2d_filter_gradient_cpu_bfloat16(&q, threads, unit);
   return TF_STYLEGAN_CHOOSE(isa, conv2d_filter_gradient_cpu, &q, threads);

@@ -145,8 +145,6 @@ class AmxGradient {
 
 int conv2d_filter_gradient_cpu_bfloat16(const Gradient* p, const tf_stylegan_threads* threads, int) {
   if (p->dtype == TF_STYLEGAN_BFLOAT16) return run<bfloat16, AmxGradient<bfloat16, 1>>(*p, threads);
-  if (p->parts == 1) return run<float, AmxGradient<float, 1>>(*p, threads);
-  if (p->parts == 2) return run<float, AmxGradient<float, 2>>(*p, threads);
   return run<float, AmxGradient<float, 3>>(*p, threads);
 }
 

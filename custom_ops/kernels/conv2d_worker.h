@@ -143,8 +143,7 @@ class Worker {
           const int64_t out = first_ + i * kBlock, outputs = at_most(kBlock, p_.out_c - out);
           int64_t place = job_.phases.tap[t].place * p_.in_c * p_.out_c;
           place += p_.w_swapped ? out * p_.in_c + in : in * p_.out_c + out;
-          const Matrix matrix = {p_.w_dtype, p_.w, place, p_.w_swapped ? p_.in_c : p_.out_c, p_.w_swapped != 0, inputs,
-                                 outputs};
+          const Matrix matrix = {p_.w + place, p_.w_swapped ? p_.in_c : p_.out_c, p_.w_swapped != 0, inputs, outputs};
           job_.unit.pack(to + (i * taps + t) * job_.unit.panel(depth), matrix, depth);
         }
       }
@@ -232,7 +231,6 @@ class Worker {
     row.pitch = p_.out_c;
     row.stream = job_.stream;
     row.y = (T*)p_.y + place * p_.out_c + first_;
-    row.add = p_.y_add ? (const T*)p_.y_add + place * p_.out_c + first_ : nullptr;
     if (!p_.fir) {
       row.from = mid_ + (y - base_) * mid_width_;
       return finish_row(p_.act, row, nullptr, job_.settings);
