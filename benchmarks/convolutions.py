@@ -43,9 +43,9 @@ def normal(*shape):
     return np.random.default_rng(0).standard_normal(shape, np.float32)
 
 
-def cases(lib, threads, n, size, inputs, outputs, unit):
+def cases(lib, threads, n, size, inputs, outputs, extra):
     """Yields (name, operations, ours, TensorFlow's); the last two take no argument."""
-    ours = {"threads": threads, **unit}
+    ours = {"threads": threads, **extra}
     w = normal(3, 3, inputs, outputs)
     tf_w, y = tf.constant(w), np.empty([n, size, size, outputs], np.float32)
     if inputs == outputs:
@@ -107,12 +107,13 @@ def main():
     tf.config.threading.set_intra_op_parallelism_threads(args.threads)
     lib, threads = native_conv.load(args.library), native.pool(args.threads) if args.threads > 1 else None
 
+    extra = {"unit": args.unit, "thread_count": args.threads}
     most, product = resident_product()
     ceilings = []
     print("| what | N | size | I | O | ours, GFLOP/s | of ceiling | TensorFlow, GFLOP/s | ours / TensorFlow |")
     print("|---|---|---|---|---|---|---|---|---|")
     for n, size, inputs, outputs in layers():
-        for name, operations, ours, theirs in cases(lib, threads, n, size, inputs, outputs, {"unit": args.unit}):
+        for name, operations, ours, theirs in cases(lib, threads, n, size, inputs, outputs, extra):
             if operations > args.most * 1e9:
                 continue
             runs = [product, ours, theirs] if theirs else [product, ours]

@@ -165,7 +165,7 @@ class Conv2dOp : public ConvOp<tf_stylegan_conv2d> {
     Tensor* y;
     OP_REQUIRES_OK(context, context->allocate_output(0, shape, &y));
     if (y->NumElements() == 0) return;
-    p.dtype = dtype_code(x.dtype());
+    p.dtype = dtype_code(x.dtype()), p.thread_count = thread_count(context);
     p.x = x.data(), p.w = w.flat<float>().data(), p.y = y->data();
     const tf_stylegan_threads threads = threads_of(context);
     OP_REQUIRES_OK(context, cpu_status("Conv2d", tf_stylegan_conv2d_cpu(&p, &threads)));
@@ -198,7 +198,7 @@ class Conv2dFilterGradientOp : public ConvOp<tf_stylegan_conv2d_filter_gradient>
     Tensor* dw;
     OP_REQUIRES_OK(context, context->allocate_output(0, shape, &dw));
     if (dw->NumElements() == 0) return;
-    p.dtype = dtype_code(x.dtype());
+    p.dtype = dtype_code(x.dtype()), p.thread_count = thread_count(context);
     p.x = x.data(), p.dy = dy.data(), p.dw = dw->flat<float>().data();
     const tf_stylegan_threads threads = threads_of(context);
     const int code = tf_stylegan_conv2d_filter_gradient_cpu(&p, &threads);

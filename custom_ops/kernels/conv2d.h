@@ -41,7 +41,8 @@ typedef struct {
   int32_t dtype;  // of x and y: float32 or bfloat16
   int32_t isa;
   int32_t unit;  // one of TF_STYLEGAN_CONV_…
-  int32_t act;   // TF_STYLEGAN_LINEAR, TF_STYLEGAN_RELU or TF_STYLEGAN_LRELU
+  int32_t thread_count;  // how many threads the caller has: work is cut up for them; at most 1: for the calling one
+  int32_t act;           // TF_STYLEGAN_LINEAR, TF_STYLEGAN_RELU or TF_STYLEGAN_LRELU
   double alpha;   // slope of lrelu below zero
   double gain;
   double clamp;   // negative: none
@@ -74,6 +75,7 @@ typedef struct {
   int32_t dtype;                 // of x and dy: float32 or bfloat16; dw is float32
   int32_t isa;
   int32_t unit;
+  int32_t thread_count;  // as above
   const void* x;
   const void* dy;
   const float* in_scale;   // [N, I] or null: 1

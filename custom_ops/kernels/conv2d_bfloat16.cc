@@ -18,6 +18,7 @@ template <int parts>
 struct Bfloat16Unit {
   typedef uint16_t Number;
   enum { kDepth = kTileDepth, kMost = 512 };  // kMost: channels of a chunk
+  enum { kFewestPixels = 512 };               // more than in FmaUnit: they are multiplied faster
   // Phases of a transposed convolution have few taps: more channels at a time make up for it.
   int64_t chunk(int64_t channels, int64_t up, int64_t) const {
     return at_most((parts == 1 ? 256 : 128) * up, round_up(channels, kDepth));

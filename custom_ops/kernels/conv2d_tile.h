@@ -132,7 +132,8 @@ struct Product {
 // Products in float32.
 struct FmaUnit {
   typedef float Number;
-  enum { kDepth = 4 };  // depths are multiples of it
+  enum { kDepth = 4 };           // depths are multiples of it
+  enum { kFewestPixels = 128 };  // for which packing weights pays
   int64_t chunk(int64_t channels, int64_t, int64_t down) const {
     return channels <= 16 ? 16 : channels <= 32 || down == 2 ? 32 : 64;
   }
