@@ -43,9 +43,9 @@ def normal(*shape):
     return np.random.default_rng(0).standard_normal(shape, np.float32)
 
 
-def cases(lib, threads, n, size, inputs, outputs, unit):
+def cases(lib, threads, n, size, inputs, outputs, extra):
     """Yields (name, operations, ours, TensorFlow's); the last two take no argument."""
-    ours = {"threads": threads, **unit}
+    ours = {"threads": threads, **extra}
     w = normal(3, 3, inputs, outputs)
     tf_w, y = tf.constant(w), np.empty([n, size, size, outputs], np.float32)
     if inputs == outputs:
@@ -99,8 +99,7 @@ def main():
     parser.add_argument("--library", required=True, metavar="FILE")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--unit", default="auto", choices=list(native_conv.UNITS), help="what multiplies")
-    parser.add_argument("--parts", type=int, default=0, help="bfloat16 numbers that a float32 number is cut into")
+    parser.add_argument("--unit", default="auto", choices=["auto", "fma", "amx"], help="what multiplies")
     parser.add_argument(
         "--most", type=float, default=float("inf"), metavar="G", help="leave out what takes more operations"
     )
@@ -108,13 +107,13 @@ def main():
     tf.config.threading.set_intra_op_parallelism_threads(args.threads)
     lib, threads = native_conv.load(args.library), native.pool(args.threads) if args.threads > 1 else None
 
+    extra = {"unit": args.unit, "thread_count": args.threads}
     most, product = resident_product()
     ceilings = []
     print("| what | N | size | I | O | ours, GFLOP/s | of ceiling | TensorFlow, GFLOP/s | ours / TensorFlow |")
     print("|---|---|---|---|---|---|---|---|---|")
     for n, size, inputs, outputs in layers():
-        unit = {"unit": args.unit, "parts": args.parts}
-        for name, operations, ours, theirs in cases(lib, threads, n, size, inputs, outputs, unit):
+        for name, operations, ours, theirs in cases(lib, threads, n, size, inputs, outputs, extra):
             if operations > args.most * 1e9:
                 continue
             runs = [product, ours, theirs] if theirs else [product, ours]

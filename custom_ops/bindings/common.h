@@ -58,6 +58,11 @@ inline tf_stylegan_threads threads_of(OpKernelContext* context) {
   return threads;
 }
 
+// How many they are.
+inline int thread_count(OpKernelContext* context) {
+  return context->device()->tensorflow_cpu_worker_threads()->workers->NumThreads();
+}
+
 inline absl::Status cpu_status(const char* op, int code) {
   if (code == TF_STYLEGAN_OK) return absl::OkStatus();
   if (code == TF_STYLEGAN_NO_MEMORY) return tensorflow::errors::ResourceExhausted(op, ": ", tf_stylegan_error(code));

@@ -26,7 +26,6 @@ absl::Status with_sizes(InferenceContext* c, const char* height, const char* wid
       .Attr("pad_x: int = 0")             \
       .Attr("w_turned: bool = false")     \
       .Attr("w_swapped: bool = false")    \
-      .Attr("parts: int >= 0 = 0")        \
       .Attr("has_in_scale: int >= 0 = 0") \
       .Attr("has_out_scale: int >= 0 = 0")
 
@@ -88,17 +87,16 @@ class ConvOp : public OpKernel {
  public:
   explicit ConvOp(OpKernelConstruction* context) : OpKernel(context) {
     OP_REQUIRES_OK(context, check_optional(context, {"in_scale", "out_scale"}));
-    int up, down, pad_y, pad_x, parts;
+    int up, down, pad_y, pad_x;
     bool turned, swapped;
     OP_REQUIRES_OK(context, context->GetAttr("up", &up));
     OP_REQUIRES_OK(context, context->GetAttr("down", &down));
     OP_REQUIRES_OK(context, context->GetAttr("pad_y", &pad_y));
     OP_REQUIRES_OK(context, context->GetAttr("pad_x", &pad_x));
-    OP_REQUIRES_OK(context, context->GetAttr("parts", &parts));
     OP_REQUIRES_OK(context, context->GetAttr("w_turned", &turned));
     OP_REQUIRES_OK(context, context->GetAttr("w_swapped", &swapped));
     attrs_.up = up, attrs_.down = down, attrs_.pad_y = pad_y, attrs_.pad_x = pad_x;
-    attrs_.parts = parts, attrs_.w_turned = turned, attrs_.w_swapped = swapped;
+    attrs_.w_turned = turned, attrs_.w_swapped = swapped;
   }
 
  protected:
@@ -167,8 +165,8 @@ class Conv2dOp : public ConvOp<tf_stylegan_conv2d> {
     Tensor* y;
     OP_REQUIRES_OK(context, context->allocate_output(0, shape, &y));
     if (y->NumElements() == 0) return;
-    p.dtype = dtype_code(x.dtype()), p.w_dtype = TF_STYLEGAN_FLOAT32;
-    p.x = x.data(), p.w = w.data(), p.y = y->data();
+    p.dtype = dtype_code(x.dtype()), p.thread_count = thread_count(context);
+    p.x = x.data(), p.w = w.flat<float>().data(), p.y = y->data();
     const tf_stylegan_threads threads = threads_of(context);
     OP_REQUIRES_OK(context, cpu_status("Conv2d", tf_stylegan_conv2d_cpu(&p, &threads)));
   }
@@ -200,7 +198,7 @@ class Conv2dFilterGradientOp : public ConvOp<tf_stylegan_conv2d_filter_gradient>
     Tensor* dw;
     OP_REQUIRES_OK(context, context->allocate_output(0, shape, &dw));
     if (dw->NumElements() == 0) return;
-    p.dtype = dtype_code(x.dtype());
+    p.dtype = dtype_code(x.dtype()), p.thread_count = thread_count(context);
     p.x = x.data(), p.dy = dy.data(), p.dw = dw->flat<float>().data();
     const tf_stylegan_threads threads = threads_of(context);
     const int code = tf_stylegan_conv2d_filter_gradient_cpu(&p, &threads);

@@ -23,9 +23,7 @@ static int check(const Params* p) {
       !within(1, p->kh, taps) || !within(1, p->kw, taps) || !within(1, p->up, 2) || !within(1, p->down, 2) ||
       p->up + p->down == 4 || !within(-far, p->pad_y, far) || !within(-far, p->pad_x, far) ||
       (p->dtype != TF_STYLEGAN_FLOAT32 && p->dtype != TF_STYLEGAN_BFLOAT16) ||
-      (p->w_dtype != TF_STYLEGAN_FLOAT32 && p->w_dtype != TF_STYLEGAN_BFLOAT16) ||
-      !within(TF_STYLEGAN_CONV_AUTO, p->unit, TF_STYLEGAN_CONV_AMX) || !within(0, p->parts, 3) ||
-      !within(TF_STYLEGAN_LINEAR, p->act, TF_STYLEGAN_LRELU)) {
+      !conv2d_has_unit(p->dtype, p->unit) || !within(TF_STYLEGAN_LINEAR, p->act, TF_STYLEGAN_LRELU)) {
     return TF_STYLEGAN_BAD_ARGUMENT;
   }
   if (p->fir && (!within(1, p->fir_h, taps) || !within(1, p->fir_w, taps) || !within(-far, p->fir_pad_y, far) ||
@@ -44,21 +42,25 @@ static int check(const Params* p) {
   return TF_STYLEGAN_OK;
 }
 
+bool conv2d_has_unit(int dtype, int unit) {
+  return within(TF_STYLEGAN_CONV_AUTO, unit, TF_STYLEGAN_CONV_AMX) &&
+         (unit != TF_STYLEGAN_CONV_DOT || dtype == TF_STYLEGAN_BFLOAT16);
+}
+
 // Few channels fill AMX's tiles badly, and memory is the limit anyway.
-int conv2d_choose_unit(int dtype, int isa, int unit, int parts, int64_t in_c, int64_t out_c) {
+int conv2d_choose_unit(int dtype, int isa, int unit, int64_t in_c, int64_t out_c) {
   const int units = isa == TF_STYLEGAN_ISA_AVX512 ? conv2d_bfloat16_units() : 0;
   const bool amx = units >> TF_STYLEGAN_CONV_AMX & 1, dot = units >> TF_STYLEGAN_CONV_DOT & 1;
   if (unit == TF_STYLEGAN_CONV_AUTO) {
-    const bool narrow = dtype == TF_STYLEGAN_BFLOAT16 || parts == 1;
     if (amx && in_c >= 16 && out_c >= 8) return TF_STYLEGAN_CONV_AMX;
-    return dot && narrow && in_c >= 16 ? TF_STYLEGAN_CONV_DOT : TF_STYLEGAN_CONV_FMA;
+    return dot && dtype == TF_STYLEGAN_BFLOAT16 && in_c >= 16 ? TF_STYLEGAN_CONV_DOT : TF_STYLEGAN_CONV_FMA;
   }
   return unit == TF_STYLEGAN_CONV_FMA || (units >> unit & 1) ? unit : -1;
 }
 
 extern "C" int tf_stylegan_conv2d_unit(int dtype, int isa) {
   isa = resolve_isa(isa);
-  return isa < 0 ? TF_STYLEGAN_CONV_FMA : conv2d_choose_unit(dtype, isa, TF_STYLEGAN_CONV_AUTO, 0, 64, 64);
+  return isa < 0 ? TF_STYLEGAN_CONV_FMA : conv2d_choose_unit(dtype, isa, TF_STYLEGAN_CONV_AUTO, 64, 64);
 }
 
 extern "C" int tf_stylegan_conv2d_cpu(const Params* p, const tf_stylegan_threads* threads) {
@@ -66,7 +68,7 @@ extern "C" int tf_stylegan_conv2d_cpu(const Params* p, const tf_stylegan_threads
   if (error) return error;
   if (isa < 0) return TF_STYLEGAN_NO_SUCH_ISA;
   if (p->n == 0 || p->out_h == 0 || p->out_w == 0 || p->out_c == 0) return TF_STYLEGAN_OK;
-  const int unit = conv2d_choose_unit(p->dtype, isa, p->unit, p->parts, p->in_c, p->out_c);
+  const int unit = conv2d_choose_unit(p->dtype, isa, p->unit, p->in_c, p->out_c);
   if (unit < 0) return TF_STYLEGAN_NO_SUCH_ISA;
   if (unit != TF_STYLEGAN_CONV_FMA) return conv2d_cpu_bfloat16(p, threads, unit);
   return TF_STYLEGAN_CHOOSE(isa, conv2d_cpu, p, threads);

@@ -1,5 +1,5 @@
 // Convolutions of channels-last images, optionally with everything that StyleGAN2 puts around them in the same pass
-// over memory: the style on the input, and a FIR filter, demodulation, noise, bias, activation and a sum on the output.
+// over memory: the style on the input, and a FIR filter, demodulation, noise, bias and activation on the output.
 // custom_ops/README.md has the definitions; tf_stylegan/ops/conv.py has what the networks ask for.
 #ifndef TF_STYLEGAN_KERNELS_CONV2D_H_
 #define TF_STYLEGAN_KERNELS_CONV2D_H_
@@ -12,8 +12,8 @@ extern "C" {
 #endif
 
 // What multiplies. AUTO takes the fastest that is there and is as exact as the storage (float32: errors like those of
-// float32 sums). FMA: float32 multiply-add. DOT: AVX512_BF16's products of pairs. AMX: tiles of bfloat16. The last two
-// cut a float32 number into `parts` bfloat16 numbers.
+// float32 sums). FMA: float32 multiply-add. DOT: AVX512_BF16's products of pairs, for bfloat16 images only; filter
+// gradients, which have no such form, take FMA. AMX: tiles of bfloat16, into three of which a float32 number is cut.
 enum { TF_STYLEGAN_CONV_AUTO = 0, TF_STYLEGAN_CONV_FMA = 1, TF_STYLEGAN_CONV_DOT = 2, TF_STYLEGAN_CONV_AMX = 3 };
 
 //   u[n, i·up, j·up, c] = x[n, i, j, c] · in_scale[n, c], zero elsewhere
@@ -21,7 +21,7 @@ enum { TF_STYLEGAN_CONV_AUTO = 0, TF_STYLEGAN_CONV_FMA = 1, TF_STYLEGAN_CONV_DOT
 //   f[n, oy, ox, o]     = v without `fir`; otherwise, as upfirdn_2d filters,
 //                         Σ over ty, tx of fir[fir_h − 1 − ty, fir_w − 1 − tx] ·
 //                                          v[n, oy + ty − fir_pad_y, ox + tx − fir_pad_x, o]
-//   y = clamp(act(f · out_scale[n, o] + b[o] + noise[n, oy, ox] · strength) · gain) + add[n, oy, ox, o]
+//   y = clamp(act(f · out_scale[n, o] + b[o] + noise[n, oy, ox] · strength) · gain)
 //
 // W[ty, tx] is w[ty, tx], or w[kh − 1 − ty, kw − 1 − tx] where w_turned; it is [I, O], or stored as [O, I] where
 // w_swapped. So, for a convolution (up, down, pad_y) with w, the gradient with respect to x is a convolution of dy with
@@ -38,18 +38,16 @@ typedef struct {
   int32_t up, down;  // 1 or 2, not both 2
   int32_t fir_h, fir_w;  // 1 to TF_STYLEGAN_CONV_MAX_TAPS each
   int32_t w_turned, w_swapped;
-  int32_t dtype;    // of x, add and y: float32 or bfloat16
-  int32_t w_dtype;  // of w: float32 or bfloat16
+  int32_t dtype;  // of x and y: float32 or bfloat16
   int32_t isa;
-  int32_t unit;   // one of TF_STYLEGAN_CONV_…
-  int32_t parts;  // of a float32 number, for DOT and AMX: 1 (8 bits), 2 (16 bits), 3 (24 bits); 0: 3. bfloat16: 1
-  int32_t act;    // TF_STYLEGAN_LINEAR, TF_STYLEGAN_RELU or TF_STYLEGAN_LRELU
+  int32_t unit;  // one of TF_STYLEGAN_CONV_…
+  int32_t thread_count;  // how many threads the caller has: work is cut up for them; at most 1: for the calling one
+  int32_t act;           // TF_STYLEGAN_LINEAR, TF_STYLEGAN_RELU or TF_STYLEGAN_LRELU
   double alpha;   // slope of lrelu below zero
   double gain;
   double clamp;   // negative: none
   const void* x;
-  const void* w;          // [kh, kw, I, O], or [kh, kw, O, I] if w_swapped
-  const void* y_add;      // [N, H', W', O] or null; may be y itself
+  const float* w;         // [kh, kw, I, O], or [kh, kw, O, I] if w_swapped
   const float* in_scale;  // [N, I] or null: 1
   const float* fir;       // [fir_h, fir_w] or null: none
   const float* out_scale;  // [N, O] or null: 1
@@ -77,7 +75,7 @@ typedef struct {
   int32_t dtype;                 // of x and dy: float32 or bfloat16; dw is float32
   int32_t isa;
   int32_t unit;
-  int32_t parts;
+  int32_t thread_count;  // as above
   const void* x;
   const void* dy;
   const float* in_scale;   // [N, I] or null: 1

@@ -43,7 +43,7 @@ struct AmxCall {
   bool add;
 };
 
-// Both numbers are sums of parts, the first the largest; products of parts below the last that is kept are left out.
+// Both numbers are sums of one part or three, the first the largest; products of parts below the last that is kept are left out.
 template <int parts, bool two_a, bool two_b>
 void amx_kernel(const AmxCall& c) {
 #define LOAD_A(part)                                                   \
@@ -75,14 +75,6 @@ void amx_kernel(const AmxCall& c) {
       if (parts == 1) {
         LOAD_B(0);
         LOAD_A(0);
-        MULTIPLY();
-      } else if (parts == 2) {
-        LOAD_A(0);
-        LOAD_B(1);
-        MULTIPLY();
-        LOAD_B(0);
-        MULTIPLY();
-        LOAD_A(1);
         MULTIPLY();
       } else {
         LOAD_A(0);

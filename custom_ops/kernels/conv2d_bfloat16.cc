@@ -1,5 +1,5 @@
 // Convolutions with the machine's bfloat16 units: AMX, and AVX512_BF16's dot products. Compiled once, for both; a
-// float32 number is cut into up to three bfloat16 numbers, whose products add up to float32's accuracy.
+// float32 number is cut into three bfloat16 numbers, whose products add up to float32's accuracy.
 #include "conv2d_units.h"
 
 #if defined(__AMX_BF16__) && defined(__AVX512BF16__)
@@ -18,6 +18,7 @@ template <int parts>
 struct Bfloat16Unit {
   typedef uint16_t Number;
   enum { kDepth = kTileDepth, kMost = 512 };  // kMost: channels of a chunk
+  enum { kFewestPixels = 512 };               // more than in FmaUnit: they are multiplied faster
   // Phases of a transposed convolution have few taps: more channels at a time make up for it.
   int64_t chunk(int64_t channels, int64_t up, int64_t) const {
     return at_most((parts == 1 ? 256 : 128) * up, round_up(channels, kDepth));
@@ -100,8 +101,8 @@ struct AmxUnit : Bfloat16Unit<parts> {
 
 typedef void (*DotKernel)(const Product<uint16_t>& m, const uint16_t* x, float* to);
 
-// Pixels times 2 · 16 outputs, see amx_kernel.
-template <int parts, int pixels>
+// Pixels times 2 · 16 outputs.
+template <int pixels>
 void dot_kernel(const Product<uint16_t>& m, const uint16_t* x, float* to) {
   __m512 sum[pixels][2];
 #pragma GCC unroll 16
@@ -111,21 +112,17 @@ void dot_kernel(const Product<uint16_t>& m, const uint16_t* x, float* to) {
   }
   const uint16_t* w = m.w;
   for (int64_t t = 0; t < m.taps; ++t) {
-    for (int64_t k = 0; k < m.depth; k += kTileDepth, w += parts * kTileDepth * kBlock) {
-      for (int a = 0; a < parts; ++a) {
-        for (int b = 0; b < parts - a; ++b) {
-          const uint16_t *from = x + m.offsets[t] + k + a * m.plane, *weights = w + b * kTileDepth * kBlock;
-          for (int64_t i = 0; i < kTileDepth; i += 2, from += 2, weights += 32) {
-            const __m512i w0 = _mm512_loadu_si512(weights), w1 = _mm512_loadu_si512(weights + kTileBytes / 2);
+    for (int64_t k = 0; k < m.depth; k += kTileDepth, w += kTileDepth * kBlock) {
+      const uint16_t *from = x + m.offsets[t] + k, *weights = w;
+      for (int64_t i = 0; i < kTileDepth; i += 2, from += 2, weights += 32) {
+        const __m512i w0 = _mm512_loadu_si512(weights), w1 = _mm512_loadu_si512(weights + kTileBytes / 2);
 #pragma GCC unroll 16
-            for (int p = 0; p < pixels; ++p) {
-              int32_t pair;
-              memcpy(&pair, from + p * m.x_pixel, sizeof pair);
-              const __m512bh number = (__m512bh)_mm512_set1_epi32(pair);
-              sum[p][0] = _mm512_dpbf16_ps(sum[p][0], number, (__m512bh)w0);
-              sum[p][1] = _mm512_dpbf16_ps(sum[p][1], number, (__m512bh)w1);
-            }
-          }
+        for (int p = 0; p < pixels; ++p) {
+          int32_t pair;
+          memcpy(&pair, from + p * m.x_pixel, sizeof pair);
+          const __m512bh number = (__m512bh)_mm512_set1_epi32(pair);
+          sum[p][0] = _mm512_dpbf16_ps(sum[p][0], number, (__m512bh)w0);
+          sum[p][1] = _mm512_dpbf16_ps(sum[p][1], number, (__m512bh)w1);
         }
       }
     }
@@ -137,15 +134,13 @@ void dot_kernel(const Product<uint16_t>& m, const uint16_t* x, float* to) {
   }
 }
 
-template <int parts>
-struct DotUnit : Bfloat16Unit<parts> {
+struct DotUnit : Bfloat16Unit<1> {
   void begin() const {}
   void end() const {}
   void multiply(const Product<uint16_t>& m) const {
     static const DotKernel kernels[] = {
-        dot_kernel<parts, 1>, dot_kernel<parts, 2>,  dot_kernel<parts, 3>,  dot_kernel<parts, 4>,
-        dot_kernel<parts, 5>, dot_kernel<parts, 6>,  dot_kernel<parts, 7>,  dot_kernel<parts, 8>,
-        dot_kernel<parts, 9>, dot_kernel<parts, 10>, dot_kernel<parts, 11>, dot_kernel<parts, 12>,
+        dot_kernel<1>, dot_kernel<2>, dot_kernel<3>, dot_kernel<4>,  dot_kernel<5>,  dot_kernel<6>,
+        dot_kernel<7>, dot_kernel<8>, dot_kernel<9>, dot_kernel<10>, dot_kernel<11>, dot_kernel<12>,
     };
     const Pieces groups(m.columns, 12);
     for (int64_t r = 0; r < m.rows; ++r) {
@@ -157,18 +152,12 @@ struct DotUnit : Bfloat16Unit<parts> {
   }
 };
 
-template <typename T, int parts>
-int run_parts(const Convolution& p, const tf_stylegan_threads* threads, int unit) {
-  return unit == TF_STYLEGAN_CONV_AMX ? run<T>(p, AmxUnit<parts>(), threads) : run<T>(p, DotUnit<parts>(), threads);
-}
-
 }  // namespace
 
 int conv2d_cpu_bfloat16(const Convolution* p, const tf_stylegan_threads* threads, int unit) {
-  if (p->dtype == TF_STYLEGAN_BFLOAT16) return run_parts<bfloat16, 1>(*p, threads, unit);
-  if (p->parts == 1) return run_parts<float, 1>(*p, threads, unit);
-  if (p->parts == 2) return run_parts<float, 2>(*p, threads, unit);
-  return run_parts<float, 3>(*p, threads, unit);
+  if (p->dtype == TF_STYLEGAN_FLOAT32) return run<float>(*p, AmxUnit<3>(), threads);
+  if (unit == TF_STYLEGAN_CONV_DOT) return run<bfloat16>(*p, DotUnit(), threads);
+  return run<bfloat16>(*p, AmxUnit<1>(), threads);
 }
 
 // Asks the processor, and the system for leave to use AMX's registers.

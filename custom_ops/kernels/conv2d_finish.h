@@ -1,4 +1,4 @@
-// What follows a convolution while its sums are still in the cache: FIR filter, scale, bias, noise, activation, sum.
+// What follows a convolution while its sums are still in the cache: FIR filter, scale, bias, noise, activation.
 #ifndef TF_STYLEGAN_KERNELS_CONV2D_FINISH_H_
 #define TF_STYLEGAN_KERNELS_CONV2D_FINISH_H_
 
@@ -74,23 +74,20 @@ struct Row {
   const float *scale, *b;  // [width]
   const float* noise;      // [pixels] or null
   float strength;
-  const T* add;  // or null
   T* y;
-  int64_t pitch;  // of y and add
+  int64_t pitch;  // of y
   bool stream;    // store past the caches: vectors are whole and aligned
 };
 
 template <typename T>
-SIMD_INLINE void put(T* to, const T* add, vf y, int64_t lanes, bool stream) {
+SIMD_INLINE void put(T* to, vf y, int64_t lanes, bool stream) {
   if (lanes == kLanes) {
-    if (add) y += load(add);
     if (stream) {
       store<true>(to, y);
     } else {
       store<false>(to, y);
     }
   } else {
-    if (add) y += load_some(add, lanes);
     store_some(to, y, lanes);
   }
 }
@@ -126,7 +123,7 @@ void finish_row(const Row<T>& row, const Filtered& f, const Settings<float>& s) 
       }
       const float noise = row.noise ? row.noise[i] * row.strength : 0.0f;
       const vf y = cut(activate<act>(multiply_add(sum, scale, b + noise), s) * s.gain, s.clamp);
-      put(row.y + i * row.pitch + v, row.add ? row.add + i * row.pitch + v : nullptr, y, lanes, row.stream);
+      put(row.y + i * row.pitch + v, y, lanes, row.stream);
     }
   }
 }

@@ -11,6 +11,7 @@ struct Patch {
   const float *x, *dy;
   int64_t rows, columns;
   int64_t x_row, x_pitch, dy_row;  // from row to row; from pixel to pixel. Pixels of dy are kChannels apart
+  int64_t width;                   // from p to p of `to`
 };
 
 typedef void (*GradientKernel)(const Patch& patch, float* to);
@@ -21,7 +22,7 @@ void gradient_kernel(const Patch& patch, float* to) {
 #pragma GCC unroll 16
   for (int p = 0; p < inputs; ++p) {
 #pragma GCC unroll 2
-    for (int v = 0; v < vectors; ++v) sum[p][v] = load(to + p * kChannels + v * kLanes);
+    for (int v = 0; v < vectors; ++v) sum[p][v] = load(to + p * patch.width + v * kLanes);
   }
   for (int64_t row = 0; row < patch.rows; ++row) {
     const float *x = patch.x + row * patch.x_row, *dy = patch.dy + row * patch.dy_row;
@@ -41,7 +42,7 @@ void gradient_kernel(const Patch& patch, float* to) {
 #pragma GCC unroll 16
   for (int p = 0; p < inputs; ++p) {
 #pragma GCC unroll 2
-    for (int v = 0; v < vectors; ++v) store<false>(to + p * kChannels + v * kLanes, sum[p][v]);
+    for (int v = 0; v < vectors; ++v) store<false>(to + p * patch.width + v * kLanes, sum[p][v]);
   }
 }
 
@@ -66,15 +67,17 @@ class FmaGradient {
  public:
   enum { kTilePixels = 256 };
   static int64_t width(int64_t) { return kChannels; }
-  FmaGradient(const Gradient& p, int64_t rows, int64_t columns, int64_t)
+  FmaGradient(const Gradient& p, int64_t rows, int64_t columns, int64_t depth, int64_t width)
       : p_(p),
+        depth_(depth),
+        width_(width),
         x_numbers_(((rows - 1) * p.down + p.kh) * ((columns - 1) * p.down + p.kw) * kChannels),
         dy_numbers_(rows * columns * kChannels) {}
   int64_t bytes() const { return (x_numbers_ + dy_numbers_) * sizeof(float); }
   void begin(char* memory) { x_ = (float*)memory, dy_ = x_ + x_numbers_; }
   void end() {}
 
-  // Adds the tile's share of dw [kh, kw, kChannels, kChannels].
+  // Adds the tile's share of dw [kh, kw, depth, width].
   void add(const Task& t, float* sum) {
     const Window window = {t.y * p_.down - p_.pad_y, (t.rows - 1) * p_.down + p_.kh, t.x * p_.down - p_.pad_x,
                            (t.columns - 1) * p_.down + p_.kw};
@@ -84,7 +87,7 @@ class FmaGradient {
     Patch patch;
     patch.rows = t.rows, patch.columns = t.columns;
     patch.x_row = window.width * p_.down * kChannels, patch.x_pitch = p_.down * kChannels;
-    patch.dy_row = t.columns * kChannels;
+    patch.dy_row = t.columns * kChannels, patch.width = width_;
     const Pieces groups(t.inputs, kMostRows);
     for (int64_t o = 0; o < t.outputs; o += kBlock) {
       patch.dy = dy_ + o;
@@ -94,7 +97,7 @@ class FmaGradient {
             t.outputs - o > kLanes ? gradient_kernel_of<2>(count) : gradient_kernel_of<1>(count);
         for (int64_t tap = 0; tap < p_.kh * p_.kw; ++tap) {
           patch.x = x_ + (tap / p_.kw * window.width + tap % p_.kw) * kChannels + i;
-          kernel(patch, sum + (tap * kChannels + i) * kChannels + o);
+          kernel(patch, sum + (tap * depth_ + i) * width_ + o);
         }
       }
     }
@@ -102,7 +105,7 @@ class FmaGradient {
 
  private:
   const Gradient& p_;
-  const int64_t x_numbers_, dy_numbers_;
+  const int64_t depth_, width_, x_numbers_, dy_numbers_;
   float *x_, *dy_;
 };
 
@@ -124,7 +127,7 @@ static int check(const Gradient* p) {
       !within(1, p->kh, taps) || !within(1, p->kw, taps) || !within(1, p->up, 2) || !within(1, p->down, 2) ||
       p->up + p->down == 4 || !within(-kFar, p->pad_y, kFar) || !within(-kFar, p->pad_x, kFar) ||
       (p->dtype != TF_STYLEGAN_FLOAT32 && p->dtype != TF_STYLEGAN_BFLOAT16) ||
-      !within(TF_STYLEGAN_CONV_AUTO, p->unit, TF_STYLEGAN_CONV_AMX) || !within(0, p->parts, 3)) {
+      !conv2d_has_unit(p->dtype, p->unit)) {
     return TF_STYLEGAN_BAD_ARGUMENT;
   }
   if (!countable(p->n, at_least(p->in_h, 1), at_least(p->in_w, 1), p->in_c) || p->in_h > kFar || p->in_w > kFar ||
@@ -157,7 +160,7 @@ extern "C" int tf_stylegan_conv2d_filter_gradient_cpu(const Gradient* p, const t
     return TF_STYLEGAN_OK;
   }
   const Gradient q = p->up == 2 ? exchanged(*p) : *p;
-  const int unit = conv2d_choose_unit(p->dtype, isa, p->unit, p->parts, p->in_c, p->out_c);
+  const int unit = conv2d_choose_unit(p->dtype, isa, p->unit, p->in_c, p->out_c);
   if (unit < 0) return TF_STYLEGAN_NO_SUCH_ISA;
   if (unit == TF_STYLEGAN_CONV_AMX) return conv2d_filter_gradient_cpu_bfloat16(&q, threads, unit);
   return TF_STYLEGAN_CHOOSE(isa, conv2d_filter_gradient_cpu, &q, threads);

@@ -17,8 +17,8 @@ class AmxGradient {
  public:
   enum { kTilePixels = 512 };
   static int64_t width(int64_t out_c) { return at_most(128, round_up(out_c, kBlock)); }
-  AmxGradient(const Gradient& p, int64_t rows, int64_t columns, int64_t width)
-      : p_(p), width_(width) {
+  AmxGradient(const Gradient& p, int64_t rows, int64_t columns, int64_t depth, int64_t width)
+      : p_(p), depth_(depth), width_(width) {
     const int64_t length = round_up(rows * columns, kTileDepth);
     // A channel's pixels and what the last taps read behind them; an odd number of lines, so that channels do not meet
     // in the same places of the caches.
@@ -32,7 +32,7 @@ class AmxGradient {
   void begin(char* memory) { x_ = (uint16_t*)memory, dy_ = (uint16_t*)(memory + x_bytes_); }
   void end() { _tile_release(); }
 
-  // Adds the tile's share of dw [kh, kw, kChannels, width].
+  // Adds the tile's share of dw [kh, kw, depth, width].
   void add(const Task& t, float* sum) {
     const int64_t length = round_up(t.rows * t.columns, kTileDepth);
     for (int64_t q = 0; q < p_.down * p_.down; ++q) fill_x(t, q / p_.down, q % p_.down);
@@ -51,7 +51,7 @@ class AmxGradient {
         for (int64_t tap = 0; tap < p_.kh * p_.kw; ++tap) {
           const int64_t ty = tap / p_.kw, tx = tap % p_.kw;
           offset = ((tx * p_.down + ty % p_.down) * plane_ + ty / p_.down * t.columns) * 2;
-          call.to0 = sum + (tap * kChannels + i) * width_ + o, call.to1 = call.to0 + kTileRows * width_;
+          call.to0 = sum + (tap * depth_ + i) * width_ + o, call.to1 = call.to0 + kTileRows * width_;
           amx_multiply<parts>(call, rows1 > 0, t.outputs - o > 16);
         }
       }
@@ -136,7 +136,7 @@ class AmxGradient {
   }
 
   const Gradient& p_;
-  const int64_t width_;
+  const int64_t depth_, width_;
   int64_t pitch_, plane_, part_, x_bytes_, dy_bytes_;
   uint16_t *x_, *dy_;
 };
@@ -145,8 +145,6 @@ class AmxGradient {
 
 int conv2d_filter_gradient_cpu_bfloat16(const Gradient* p, const tf_stylegan_threads* threads, int) {
   if (p->dtype == TF_STYLEGAN_BFLOAT16) return run<bfloat16, AmxGradient<bfloat16, 1>>(*p, threads);
-  if (p->parts == 1) return run<float, AmxGradient<float, 1>>(*p, threads);
-  if (p->parts == 2) return run<float, AmxGradient<float, 2>>(*p, threads);
   return run<float, AmxGradient<float, 3>>(*p, threads);
 }
 

@@ -77,6 +77,13 @@ struct Pieces {
   int64_t longest() const { return ceil_div(total, parts); }
 };
 
+// Into how many units work of so many multiply-adds is to be cut: `each` for a thread, so that none waits long for
+// another's last one, but none so small that waking a thread for it takes as long.
+inline int64_t enough_units(double sums, int64_t threads, int64_t each) {
+  const double large = sums / (8 << 20), wanted = (double)each * threads;
+  return threads > 1 ? (int64_t)(large < wanted ? large : wanted) : 1;
+}
+
 // Memory of one thread, kept between calls: getting and clearing pages anew would cost more than many a convolution.
 struct Arena {
   char* memory;

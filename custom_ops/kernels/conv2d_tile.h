@@ -87,25 +87,21 @@ void fill_tile(float* tile, int64_t tile_pitch, const Image<T>& image, int64_t c
   });
 }
 
-// A part of w: w[place + i · pitch + o], or w[place + o · pitch + i] if swapped, for i < inputs and o < outputs.
+// A part of w: w[i · pitch + o], or w[o · pitch + i] if swapped, for i < inputs and o < outputs.
 struct Matrix {
-  int32_t dtype;
-  const void* w;
-  int64_t place, pitch;
+  const float* w;
+  int64_t pitch;
   bool swapped;
   int64_t inputs, outputs;
 };
 
-inline float number(float x) { return x; }
-inline float number(bfloat16 x) { return bits_of<float>((uint32_t)x.bits << 16); }
-
 // to [depth, kBlock], zeros where the matrix ends.
-template <typename W>
-void read_matrix(float* to, const W* from, const Matrix& m, int64_t depth) {
+inline void read_matrix(float* to, const Matrix& m, int64_t depth) {
+  const float* from = m.w;
   if (m.swapped) {
     memset(to, 0, depth * kBlock * sizeof(float));
     for (int64_t o = 0; o < m.outputs; ++o) {
-      for (int64_t i = 0; i < m.inputs; ++i) to[i * kBlock + o] = number(from[o * m.pitch + i]);
+      for (int64_t i = 0; i < m.inputs; ++i) to[i * kBlock + o] = from[o * m.pitch + i];
     }
     return;
   }
@@ -115,14 +111,6 @@ void read_matrix(float* to, const W* from, const Matrix& m, int64_t depth) {
       const int64_t lanes = i < m.inputs ? at_least(0, at_most(kLanes, m.outputs - v)) : 0;
       store<false>(to + i * kBlock + v, lanes == kLanes ? load(from + v) : lanes ? load_some(from + v, lanes) : vf{});
     }
-  }
-}
-
-inline void read_matrix(float* to, const Matrix& m, int64_t depth) {
-  if (m.dtype == TF_STYLEGAN_BFLOAT16) {
-    read_matrix(to, (const bfloat16*)m.w + m.place, m, depth);
-  } else {
-    read_matrix(to, (const float*)m.w + m.place, m, depth);
   }
 }
 
@@ -144,7 +132,8 @@ struct Product {
 // Products in float32.
 struct FmaUnit {
   typedef float Number;
-  enum { kDepth = 4 };  // depths are multiples of it
+  enum { kDepth = 4 };           // depths are multiples of it
+  enum { kFewestPixels = 128 };  // for which packing weights pays
   int64_t chunk(int64_t channels, int64_t, int64_t down) const {
     return channels <= 16 ? 16 : channels <= 32 || down == 2 ? 32 : 64;
   }

@@ -4,8 +4,11 @@
 
 #include "conv2d.h"
 
+// Whether `unit` is one of TF_STYLEGAN_CONV_… that takes images of type `dtype`.
+bool conv2d_has_unit(int dtype, int unit);
+
 // What multiplies in a call, one of TF_STYLEGAN_CONV_…; negative if the machine lacks what is asked for.
-int conv2d_choose_unit(int dtype, int isa, int unit, int parts, int64_t in_c, int64_t out_c);
+int conv2d_choose_unit(int dtype, int isa, int unit, int64_t in_c, int64_t out_c);
 
 // The machine's bfloat16 units, as bits 1 << TF_STYLEGAN_CONV_…; 0 where the compiler did not know them.
 int conv2d_bfloat16_units(void);

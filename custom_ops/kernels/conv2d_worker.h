@@ -4,72 +4,12 @@
 #ifndef TF_STYLEGAN_KERNELS_CONV2D_WORKER_H_
 #define TF_STYLEGAN_KERNELS_CONV2D_WORKER_H_
 
-#include "conv2d.h"
 #include "conv2d_finish.h"
-#include "conv2d_plan.h"
+#include "conv2d_job.h"
 #include "conv2d_tile.h"
 #include "cpu.h"
 
 namespace {
-
-typedef tf_stylegan_conv2d Convolution;
-
-const int64_t kTilePixels = 1024;      // of the input, at most
-const int64_t kMidNumbers = 96 << 10;  // of v that a tile gives, about
-const int64_t kUnitPixels = 4096;      // of the result, about
-const int64_t kStripColumns = 128;     // of a tile, in pixels of the input
-
-// What all pieces of a call share. T: storage; U: what multiplies, for example FmaUnit.
-template <typename T, typename U>
-struct Job {
-  const U unit;
-  const Convolution& p;
-  Phases phases;
-  Fir fir;
-  Settings<float> settings;
-  float strength;
-  int64_t v_h, v_w;                   // of the convolution's result
-  int64_t chunk, chunks, last_chunk;  // channels of a chunk as stored; how many; those of the last, rounded up
-  int64_t group, groups;              // blocks of output channels that a unit handles; how many units beside each other
-  int64_t strip_h, strip_w;           // of the result, of one unit
-  int64_t tile_rows;                  // of v
-  Pieces strips_y, strips_x, samples;
-  bool stream;
-  int no_memory;
-
-  Job(const Convolution& params, const U& what)
-      : unit(what),
-        p(params),
-        phases(p.kh, p.kw, p.up, p.down, p.pad_y, p.pad_x, p.w_turned),
-        fir(p),
-        strength(p.strength ? *p.strength : 1.0f),
-        v_h(p.fir ? p.mid_h : p.out_h),
-        v_w(p.fir ? p.mid_w : p.out_w),
-        chunk(at_least(1, unit.chunk(p.in_c, p.up, p.down))),
-        chunks(ceil_div(p.in_c, chunk)),
-        group(at_most(unit.group(), ceil_div(p.out_c, kBlock))),
-        groups(ceil_div(p.out_c, group * kBlock)),
-        strips_y(1, 1),
-        strips_x(1, 1),
-        samples(1, 1),
-        no_memory(0) {
-    const int64_t line = kLanes * sizeof(T), bytes = p.n * p.out_h * p.out_w * p.out_c * (int64_t)sizeof(T);
-    stream = bytes >= kStreamBytes && p.out_c % kLanes == 0 && (uintptr_t)p.y % line == 0;
-    settings.alpha = (float)p.alpha, settings.gain = (float)p.gain, settings.clamp = (float)p.clamp;
-    settings.undo_gain = 0;
-    last_chunk = round_up(p.in_c - (chunks - 1) * chunk, U::kDepth);
-    strips_x = Pieces(p.out_w, kStripColumns * (p.fir ? 1 : p.up));
-    const int64_t columns = strips_x.longest();
-    const int64_t pixels = at_most(kTilePixels, kMidNumbers / (group * kBlock) / (p.up * p.up));
-    tile_rows = at_least(2, at_most(ceil_div(v_h, p.up), pixels / ceil_div(columns, p.up))) * p.up;
-    // Where a filter follows, rows at a unit's border are computed twice: its units are higher.
-    const int64_t rows = at_least(1, kUnitPixels * (p.fir ? 4 : 1) / columns);
-    strips_y = Pieces(p.out_h, round_up(rows, tile_rows));
-    samples = Pieces(p.n, strips_y.parts > 1 || strips_x.parts > 1 ? 1 : at_least(1, rows / p.out_h));
-  }
-  int64_t units() const { return groups * samples.parts * strips_y.parts * strips_x.parts; }
-  int64_t depth(int64_t i) const { return i + 1 < chunks ? chunk : last_chunk; }
-};
 
 template <typename T, typename U>
 class Worker {
@@ -143,8 +83,7 @@ class Worker {
           const int64_t out = first_ + i * kBlock, outputs = at_most(kBlock, p_.out_c - out);
           int64_t place = job_.phases.tap[t].place * p_.in_c * p_.out_c;
           place += p_.w_swapped ? out * p_.in_c + in : in * p_.out_c + out;
-          const Matrix matrix = {p_.w_dtype, p_.w, place, p_.w_swapped ? p_.in_c : p_.out_c, p_.w_swapped != 0, inputs,
-                                 outputs};
+          const Matrix matrix = {p_.w + place, p_.w_swapped ? p_.in_c : p_.out_c, p_.w_swapped != 0, inputs, outputs};
           job_.unit.pack(to + (i * taps + t) * job_.unit.panel(depth), matrix, depth);
         }
       }
@@ -232,7 +171,6 @@ class Worker {
     row.pitch = p_.out_c;
     row.stream = job_.stream;
     row.y = (T*)p_.y + place * p_.out_c + first_;
-    row.add = p_.y_add ? (const T*)p_.y_add + place * p_.out_c + first_ : nullptr;
     if (!p_.fir) {
       row.from = mid_ + (y - base_) * mid_width_;
       return finish_row(p_.act, row, nullptr, job_.settings);
@@ -284,8 +222,7 @@ template <typename T, typename U>
 int run(const Convolution& p, const U& unit, const tf_stylegan_threads* threads) {
   Job<T, U> job(p, unit);
   const int64_t units = job.units();
-  const double sums = (double)p.n * job.v_h * job.v_w / (p.up * p.up) * p.kh * p.kw * p.in_c * p.out_c;
-  run_parallel(threads, units, cost_of(sums, (double)units, kLanes), Worker<T, U>::work, &job);
+  run_parallel(threads, units, cost_of(job.sums(), (double)units, kLanes), Worker<T, U>::work, &job);
   return job.no_memory ? TF_STYLEGAN_NO_MEMORY : TF_STYLEGAN_OK;
 }
 

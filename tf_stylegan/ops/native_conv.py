@@ -19,9 +19,9 @@ class Conv2d(ctypes.Structure):
 
     _fields_ = _fields("""
         int64 n in_h in_w in_c mid_h mid_w out_h out_w out_c pad_y pad_x fir_pad_y fir_pad_x noise_n
-        int32 kh kw up down fir_h fir_w w_turned w_swapped dtype w_dtype isa unit parts act
+        int32 kh kw up down fir_h fir_w w_turned w_swapped dtype isa unit thread_count act
         double alpha gain clamp
-        pointer x w y_add in_scale fir out_scale b noise strength y
+        pointer x w in_scale fir out_scale b noise strength y
     """)
 
 
@@ -30,14 +30,18 @@ class FilterGradient(ctypes.Structure):
 
     _fields_ = _fields("""
         int64 n in_h in_w in_c out_h out_w out_c pad_y pad_x
-        int32 kh kw up down w_turned w_swapped dtype isa unit parts
+        int32 kh kw up down w_turned w_swapped dtype isa unit thread_count
         pointer x dy in_scale out_scale dw
     """)
 
 
 def load(path):
-    """The library at `path` with the arguments of its convolutions declared."""
-    lib = ctypes.CDLL(str(path))
+    """The library at `path`, ready for the functions below."""
+    return declare(ctypes.CDLL(str(path)))
+
+
+def declare(lib):
+    """A library that is open already, with the arguments of its convolutions declared."""
     lib.tf_stylegan_error.restype = ctypes.c_char_p
     for name in ("conv2d", "conv2d_filter_gradient"):
         getattr(lib, f"tf_stylegan_{name}_cpu").argtypes = [ctypes.c_void_p, ctypes.c_void_p]
@@ -45,7 +49,7 @@ def load(path):
     return lib
 
 
-def conv2d(lib, x, w, up=1, down=1, pad=(0, 0), size=None, out=None, threads=None, **extra):
+def conv2d(lib, x, w, up=1, down=1, pad=(0, 0), size=None, out=None, threads=None, thread_count=1, **extra):
     """x `[N, H, W, I]`, w `[kh, kw, I, O]` (or `[kh, kw, O, I]`) → y `[N, *size, O]`.
 
     Args:
@@ -54,8 +58,9 @@ def conv2d(lib, x, w, up=1, down=1, pad=(0, 0), size=None, out=None, threads=Non
             the image would not fill.
         out: array for the result, None for a new one.
         threads: a `native.Threads`, None for the calling thread.
-        **extra: `fir`, `fir_pad` ((top, bottom), (left, right)), `turned`, `swapped`, `isa`, `unit`, `parts`, `act`,
-            `alpha`, `gain`, `clamp`, `in_scale`, `out_scale`, `b`, `noise` `[1 or N, H, W]`, `strength`, `y_add`.
+        thread_count: how many threads the work is cut up for; the result is the same.
+        **extra: `fir`, `fir_pad` ((top, bottom), (left, right)), `turned`, `swapped`, `isa`, `unit`, `act`, `alpha`,
+            `gain`, `clamp`, `in_scale`, `out_scale`, `b`, `noise` `[1 or N, H, W]`, `strength`.
     Raises:
         ValueError: the library's words.
     """
@@ -74,16 +79,14 @@ def conv2d(lib, x, w, up=1, down=1, pad=(0, 0), size=None, out=None, threads=Non
     if fir.size:
         size = [mid[i] + sum(fir_pad[i]) - fir.shape[i] + 1 for i in (0, 1)]
     y = np.empty([x.shape[0], *size, channels], x.dtype) if out is None else out
-    arrays |= {"x": np.ascontiguousarray(x), "w": np.ascontiguousarray(w), "y": y}
-    if "y_add" in extra:
-        arrays["y_add"] = extra.pop("y_add")
+    arrays |= {"x": np.ascontiguousarray(x), "w": np.ascontiguousarray(w, np.float32), "y": y}
     params = Conv2d(
         n=x.shape[0], in_h=x.shape[1], in_w=x.shape[2], in_c=x.shape[3], mid_h=mid[0], mid_w=mid[1],
         out_h=size[0], out_w=size[1], out_c=channels, pad_y=pad[0], pad_x=pad[1],
         fir_pad_y=fir_pad[0][0], fir_pad_x=fir_pad[1][0], noise_n=arrays["noise"].shape[0] if "noise" in arrays else 0,
         kh=kh, kw=kw, up=up, down=down, fir_h=fir.shape[0], fir_w=fir.shape[1],
-        w_turned=extra.pop("turned", False), w_swapped=swapped, dtype=_dtype(x), w_dtype=_dtype(w),
-        isa=ISAS[extra.pop("isa", "auto")], unit=UNITS[extra.pop("unit", "auto")],
+        w_turned=extra.pop("turned", False), w_swapped=swapped, dtype=_dtype(x),
+        isa=ISAS[extra.pop("isa", "auto")], unit=UNITS[extra.pop("unit", "auto")], thread_count=thread_count,
         act=ACTIVATIONS.index(extra.pop("act", "linear")), alpha=0.2, gain=1, clamp=-1,
     )  # fmt: skip
     for name, value in [*((name, array.ctypes.data) for name, array in arrays.items()), *extra.items()]:
@@ -92,11 +95,11 @@ def conv2d(lib, x, w, up=1, down=1, pad=(0, 0), size=None, out=None, threads=Non
     return y
 
 
-def filter_gradient(lib, x, dy, taps, up=1, down=1, pad=(0, 0), threads=None, **extra):
+def filter_gradient(lib, x, dy, taps, up=1, down=1, pad=(0, 0), threads=None, thread_count=1, **extra):
     """x `[N, H, W, I]`, dy `[N, H', W', O]`, taps (kh, kw) → dw `[kh, kw, I, O]` float32.
 
     Args:
-        **extra: `turned`, `swapped`, `isa`, `unit`, `parts`, `in_scale`, `out_scale`, `out`; the rest as `conv2d`.
+        **extra: `turned`, `swapped`, `isa`, `unit`, `in_scale`, `out_scale`, `out`; the rest as `conv2d`.
     """
     swapped = extra.pop("swapped", False)
     channels = [x.shape[3], dy.shape[3]]
@@ -110,7 +113,7 @@ def filter_gradient(lib, x, dy, taps, up=1, down=1, pad=(0, 0), threads=None, **
         n=x.shape[0], in_h=x.shape[1], in_w=x.shape[2], in_c=x.shape[3], out_h=dy.shape[1], out_w=dy.shape[2],
         out_c=dy.shape[3], pad_y=pad[0], pad_x=pad[1], kh=taps[0], kw=taps[1], up=up, down=down,
         w_turned=extra.pop("turned", False), w_swapped=swapped, dtype=_dtype(x),
-        isa=ISAS[extra.pop("isa", "auto")], unit=UNITS[extra.pop("unit", "auto")],
+        isa=ISAS[extra.pop("isa", "auto")], unit=UNITS[extra.pop("unit", "auto")], thread_count=thread_count,
     )  # fmt: skip
     for name, value in [*((name, array.ctypes.data) for name, array in arrays.items()), *extra.items()]:
         setattr(params, name, value)
