@@ -1,7 +1,7 @@
 """How much memory the steps of training take, one Markdown table.
 
-`python -m benchmarks.memory`: peak of a process that takes each kind of step of config-f once, in float32, for each number
-of pictures at a time. Accumulation, snapshots and checkpoints come on top.
+`python -m benchmarks.memory`: peak of a process that takes each kind of step of config-f once, in float32, for each
+number of pictures at a time. Accumulation, snapshots and checkpoints come on top.
 """
 
 import argparse
