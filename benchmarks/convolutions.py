@@ -1,14 +1,15 @@
 """The compiled convolutions beside TensorFlow's, in the layers of config-f: one Markdown table.
 
-`python -m benchmarks.convolutions --library=FILE`: FILE is the library of custom_ops/kernels. Float32 on two threads
-(or `--threads`), in turn with TensorFlow; medians. "Ceiling": what the vector units sustain in float32, measured in
-turn with each row by TensorFlow's product of large matrices; tiles of bfloat16 parts (AMX) may pass it. What counts as
-operations: 2 · taps · I · O for each pixel of the smaller image.
+`python -m benchmarks.convolutions`, with the kernels compiled for the package (`--library=FILE`: another library of
+them). Float32 on two threads (or `--threads`), in turn with TensorFlow; medians. "Ceiling": what the vector units
+sustain in float32, measured in turn with each row by TensorFlow's product of large matrices; tiles of bfloat16 parts
+(AMX) may pass it. What counts as operations: 2 · taps · I · O for each pixel of the smaller image.
 """
 
 import argparse
 import os
 import statistics
+import tempfile
 import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -16,6 +17,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import numpy as np
 import tensorflow as tf
 
+from benchmarks import kernels
 from tf_stylegan.ops import native, native_conv
 
 CONFIG_F = {256: 4, 1024: 1}  # batch at each size
@@ -96,7 +98,7 @@ def resident_product():
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--library", required=True, metavar="FILE")
+    parser.add_argument("--library", metavar="FILE")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--unit", default="auto", choices=["auto", "fma", "amx"], help="what multiplies")
@@ -105,7 +107,9 @@ def main():
     )
     args = parser.parse_args()
     tf.config.threading.set_intra_op_parallelism_threads(args.threads)
-    lib, threads = native_conv.load(args.library), native.pool(args.threads) if args.threads > 1 else None
+    with tempfile.TemporaryDirectory() as folder:
+        lib = native_conv.load(args.library) if args.library else native_conv.declare(kernels.load(folder).lib)
+    threads = native.pool(args.threads) if args.threads > 1 else None
 
     extra = {"unit": args.unit, "thread_count": args.threads}
     most, product = resident_product()

@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime
+import errno
 import fcntl
 import os
 import re
@@ -35,13 +36,19 @@ def atomic_write(path, mode="wb"):
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
+        reason = str(error.strerror or error)
         raise UserError(
-            f"could not write {path}: {error.strerror or error}; the previous file, if any, is untouched. "
-            "Free some space or choose another folder."
+            f"could not write {path}: {reason}; the previous file, if any, is untouched. {advice(reason)}"
         ) from error
     finally:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
+
+
+def advice(reason, other="another folder"):
+    """One sentence on what to do about a write that failed for `reason`, the words of an OSError."""
+    full = any(os.strerror(code) in reason for code in (errno.ENOSPC, errno.EDQUOT))
+    return f"{'Free some space or choose' if full else 'Choose'} {other}."
 
 
 def make_dir(path):

@@ -230,7 +230,7 @@ def test_an_ffmpeg_that_ends_early(tmp_path, fake_ffmpeg):
             film.write(picture(number))
     assert "could not write" in str(caught.value) and "Error: No space left on device" in str(caught.value)
     assert "\n" not in str(caught.value)
-    assert str(caught.value).endswith("on device. Free some space, or choose another folder or format.")
+    assert str(caught.value).endswith("on device. Free some space or choose another folder or format.")
     assert os.listdir(tmp_path) == ["bin"]
 
 

@@ -7,7 +7,7 @@ import shutil
 import tempfile
 
 from tf_stylegan.errors import UserError
-from tf_stylegan.files import make_dir, remove_empty
+from tf_stylegan.files import advice, make_dir, remove_empty
 
 PARTIAL = ".partial-"  # begins the names of hidden folders in which a process is at work
 
@@ -101,10 +101,8 @@ def new_folder(directory, force=None):
                 for name in names:
                     os.replace(os.path.join(partial, name), os.path.join(directory, name))
     except OSError as error:
-        raise UserError(
-            f"could not write {directory}: {error.strerror or error}; nothing was left there. "
-            "Free some space or choose another folder."
-        ) from error
+        reason = str(error.strerror or error)
+        raise UserError(f"could not write {directory}: {reason}; nothing was left there. {advice(reason)}") from error
 
 
 def _check_free(directory, force, names=()):

@@ -15,6 +15,7 @@ import re
 import numpy as np
 import tensorflow as tf
 
+from tf_stylegan import files
 from tf_stylegan.data.levels import MAX_LOG2, MIN_LOG2, log2_resolution, make_levels
 from tf_stylegan.data.staging import alone, partial_folder
 from tf_stylegan.errors import UserError
@@ -235,8 +236,7 @@ class RecordWriter:
         except (OSError, tf.errors.OpError, UnicodeEncodeError) as error:
             reason = getattr(error, "strerror", None) or _said(error)
             raise UserError(
-                f"could not write {self.directory}: {reason}; nothing was changed there. "
-                "Free some space or choose another folder."
+                f"could not write {self.directory}: {reason}; nothing was changed there. {files.advice(reason)}"
             ) from error
 
 

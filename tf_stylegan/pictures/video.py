@@ -1,7 +1,6 @@
 """Films: frames stream to ffmpeg, and a file appears whole or not at all (F5; NumPy, Pillow, imageio-ffmpeg)."""
 
 import contextlib
-import errno
 import functools
 import os
 import queue
@@ -12,6 +11,7 @@ import threading
 
 import numpy as np
 
+from tf_stylegan import files
 from tf_stylegan.data.staging import work_folder
 from tf_stylegan.errors import UserError
 from tf_stylegan.images import to_pillow
@@ -190,8 +190,7 @@ class FilmWriter:
         if isinstance(error, BrokenPipeError) and self._sink:  # ffmpeg has ended: it knows why
             error = self._sink.problem()
         reason = str(getattr(error, "strerror", None) or error).rstrip(". ")
-        advice = "Free some space, or choose" if os.strerror(errno.ENOSPC) in reason else "Choose"
-        return UserError(f"could not write {self.path}: {reason}. {advice} another folder or format.")
+        return UserError(f"could not write {self.path}: {reason}. {files.advice(reason, 'another folder or format')}")
 
     def _clean(self):
         if self._thread:
