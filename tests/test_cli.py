@@ -76,6 +76,21 @@ def test_output_that_nobody_reads():
         assert process.wait() == 141
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is full")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("length", [1, 99999])  # noticed at the end, or on the way
+def test_output_that_finds_no_room_is_one_line(length, unbuffered):
+    """Not a crash of the command, and no verdict of it, as 1 would be of `check`."""
+    code = f"import sys; from tf_stylegan import cli; sys.exit(cli.run(lambda: print('x' * {length})))"
+    with open("/dev/full", "w") as full:
+        environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+        done = subprocess.run(
+            [sys.executable, "-c", code], stdout=full, stderr=subprocess.PIPE, text=True, env=environment
+        )
+    assert done.returncode == 2
+    assert done.stderr == "error: could not write what the command prints: No space left on device; free some space\n"
+
+
 def test_a_message_does_not_command_the_terminal(capsys):
     def fail():
         raise UserError("the server says \x1b[31mno\x07")

@@ -58,7 +58,10 @@ def run(function, *args, **kwargs):
         ending.append(signal.SIGHUP)
     previous = {number: signal.signal(number, lambda number, _: sys.exit(128 + number)) for number in ending}
     try:
-        return function(*args, **kwargs) or 0
+        code = function(*args, **kwargs) or 0
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return code
     except UserError as error:
         # A message may quote a file or a server: nothing in it is to command the terminal.
         text = "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in str(error))
@@ -68,14 +71,31 @@ def run(function, *args, **kwargs):
         print(f"error: no permission for {error.filename}; change it, or the user you are", file=sys.stderr)
         return 2
     except BrokenPipeError:  # who reads the output, `head` for one, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes
+        leave([sys.stdout.fileno()])  # or Python complains when it flushes
         return 141
+    except OSError as error:
+        if not _is_output(error):
+            raise
+        leave([sys.stdout.fileno()])
+        print(f"error: could not write what the command prints: {error.strerror}; free some space", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+def _is_output(error):
+    """Whether it is standard output that an OSError comes from: then it takes no other line either."""
+    if error.filename is not None or sys.stdout is None:
+        return False
+    try:
+        print(flush=True)
+    except OSError as again:
+        return again.errno == error.errno
+    return False
 
 
 def terminals():

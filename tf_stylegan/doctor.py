@@ -52,6 +52,7 @@ def build_ops(force):
     if path and not force and not lacks_cuda:
         print(f"Up to date: {why}")
         return True
+    print("Compiling takes a minute or more …", flush=True)
     if build.build(build_folder()):
         return True
     return os.environ.get("TF_STYLEGAN_SKIP_OPS") == "1" or build.compiler() is None or build.sources() is None

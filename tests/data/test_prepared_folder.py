@@ -172,6 +172,14 @@ def test_what_is_dropped_can_be_chosen_anew_without_reading_all(folder, out, mon
     assert names == ["1.png"] and tree(out) == everything
 
 
+def test_a_run_that_finished_nothing_binds_nobody_to_its_settings(folder, out):
+    fill(folder, 2)
+    (folder / "bad.png").write_bytes(b"no picture")
+    refused(folder, out, "bad.png", size=32)
+    prepare.prepare(folder, out, size=16, skip_bad=True)
+    assert {PIL.Image.open(out / name).size for name in tree(out)} == {(16, 16)}
+
+
 def test_other_settings_are_refused_unless_forced(folder, out):
     fill(folder, 2)
     fill(folder.parent / "other", 1, first=7)

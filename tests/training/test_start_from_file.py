@@ -436,6 +436,7 @@ def test_a_dry_run_shows_the_files_networks(command, monkeypatch):
     [
         (["--dataset=small", "--resume={f}"], ["does not fit: the file draws 32x32", "--resume-partial", "D: "]),
         (["--resume={f}"], ["--dataset is needed", "no pictures"]),
+        (["--resume=results/nowhere"], ["--resume=results/nowhere", "nothing is there"]),
         (["--dataset=noise", "--resume=nowhere.pkl"], ["--resume=nowhere.pkl", "nothing is there", "*.pkl"]),
         (["--dataset=noise", "--resume=data/noise/noise-r02.tfrecords"], ["noise-r02.tfrecords: byte 0"]),
         (["--dataset=noise", "--resume=data/best.npz"], ["data/best.npz", "training checkpoint"]),

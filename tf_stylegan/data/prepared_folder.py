@@ -21,7 +21,7 @@ from tf_stylegan.data import labels as label_files
 from tf_stylegan.data.fingerprint import Fingerprint
 from tf_stylegan.data.words import shorten
 from tf_stylegan.errors import UserError
-from tf_stylegan.files import atomic_write, locked, make_dir, remove_empty
+from tf_stylegan.files import advice, atomic_write, locked, make_dir, remove_empty
 
 _CORNER = ".prepare"
 _PNG_END = bytes.fromhex("0000000049454e44ae426082")  # the last chunk, which is always the same
@@ -106,7 +106,7 @@ class PreparedFolder:
     """Opens the folder, makes it if need be, and keeps other processes out of it until the `with` block ends.
 
     Args:
-        directory: the folder; empty, of an earlier run with the same settings, or `force`.
+        directory: the folder; empty, of an earlier run with the same settings or that did not finish, or `force`.
         settings: dict of what decides how pictures come out, texts and numbers.
         force: True to begin afresh: in the end what earlier runs made is replaced, whatever their settings. Other files
             stay, and none of them is overwritten.
@@ -179,7 +179,8 @@ class PreparedFolder:
                         self._outputs[name].add(num_bytes)
                 else:
                     self._note(Record.from_json(line))
-        if self._force:
+        finished = any(os.path.lexists(os.path.join(self.directory, name)) for name in self._outputs)
+        if self._force or (settings != self._settings and not finished):
             self.records = {}
         elif settings != self._settings:
             keys = [key for key in self._settings if settings.get(key) != self._settings[key]]
@@ -191,6 +192,9 @@ class PreparedFolder:
                 f"{self.directory} was prepared with {old}, now it is {new}; choose another folder, or --force to "
                 "begin afresh"
             )
+
+    def _not_written(self, path, error):
+        return UserError(f"could not write {path}: {error.strerror}. {advice(error.strerror)} Or {self.again}")
 
     def staged(self, output):
         """Where to write a picture: a path in the hidden corner, its folder made."""
@@ -211,7 +215,7 @@ class PreparedFolder:
         try:
             self._journal.write(line + "\n")
         except OSError as error:
-            raise UserError(f"could not write {self._journal_file}: {error.strerror}; then {self.again}") from error
+            raise self._not_written(self._journal_file, error) from error
 
     def is_there(self, record):
         """Whether the picture of a record exists, whole, in its place or not yet there."""
@@ -278,7 +282,7 @@ class PreparedFolder:
                 with atomic_write(os.path.join(self.directory, label_files.FILE), "w") as file:
                     file.write(text)
         except OSError as error:
-            raise UserError(f"could not write {self.directory}: {error.strerror}; then {self.again}") from error
+            raise self._not_written(self.directory, error) from error
         self._remove(old)  # last: nothing that is there goes before all that is new has its place
         shutil.rmtree(self._staged, ignore_errors=True)
 

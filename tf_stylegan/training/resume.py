@@ -48,12 +48,15 @@ def find_network_file(resume, options):
     Raises:
         UserError: there is none, or `options` name no data set to train it on.
     """
+    missing = UserError(f"--resume={resume}: expected {_EXPECTED}; nothing is there")
+    if re.search(r"[/.]", resume) and ":" not in resume and not os.path.exists(resume):  # no word, no address
+        raise missing
     for name in ("data_dir", "dataset"):
         if not getattr(options, name):
             raise UserError(f"--{name.replace('_', '-')} is needed: {resume} would bring networks, but no pictures")
     path = local_path(resume)
     if not os.path.exists(path):
-        raise UserError(f"--resume={resume}: expected {_EXPECTED}; nothing is there")
+        raise missing
     return path
 
 
