@@ -133,6 +133,8 @@ def main(argv=None):
     show_all, json_file, report = (arguments.pop(name) for name in ("all", "json", "report"))
     for option, file in (("--json", json_file), ("--report", report)):
         _check_writable(option, file, arguments["folder"])
+    if json_file and report and os.path.realpath(json_file) == os.path.realpath(report):
+        raise UserError(f"--json and --report are the same file, {report}; give each a name of its own")
     result = check.check(**arguments)
     print(check_text.to_text(result, show_all))
     if json_file:

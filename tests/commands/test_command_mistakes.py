@@ -179,7 +179,7 @@ def test_folders_that_are_none(tmp_path, monkeypatch, capsys, option):
 
 def test_truncation_of_a_progan_is_a_note(tmp_path, capsys):
     for options, noted in (([], 0), (["--truncation-psi=0.5"], 1), (["--truncation-cutoff=2"], 1)):
-        arguments = ["--seed=1", "--duration-sec=0.1", *options, f"--outdir={tmp_path}"]
+        arguments = ["--seed=1", "--duration-sec=0.1", *options, f"--outdir={tmp_path}", "--force"]
         assert run("circular-video", *arguments, network=PROGAN) == 0
         printed = capsys.readouterr()
         assert printed.err.count("Note: a ProGAN has no truncation") == noted
@@ -307,7 +307,7 @@ def test_noise_of_edits_that_fits_into_no_memory(tmp_path, monkeypatch, capsys):
 def test_a_film_that_few_can_play_is_a_note(tmp_path, monkeypatch, capsys, arguments):
     for pixels, noted in ((96 * 64, 0), (32 * 32, 1)):
         monkeypatch.setattr("tf_stylegan.commands.options.DECODED_PIXELS", pixels)
-        assert run(*arguments, f"--outdir={tmp_path}") == 0
+        assert run(*arguments, f"--outdir={tmp_path}", "--force") == 0
         printed = capsys.readouterr()
         assert printed.err.count("Note: many phones and browsers play no H.264 of ") == noted
         assert "Note" not in printed.out

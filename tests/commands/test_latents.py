@@ -213,14 +213,15 @@ def test_a_film_as_a_folder_of_frames(name, capsys):
     frames, _ = read_film("frames")
     assert len(frames) == 4
     np.testing.assert_array_equal(frames[0], generated(f"--network={CONFIG_F}", "--seeds=1")["seed0001"])
-    assert command(*arguments, f"--film={name}") == 2
-    expected = "error: frames is there already; remove it, or choose another --film\n"
-    assert capsys.readouterr().err == expected
+    place = "choose another --film; --force writes over files only"
+    for force in ([], ["--force"]):
+        assert command(*arguments, f"--film={name}", *force) == 2
+        assert capsys.readouterr().err == f"error: frames is there already; remove it, or {place}\n"
 
 
 def test_directions_of_another_network_are_a_note(capsys):
     assert command("find-directions", f"--network={CONFIG_F}", "--count=2", "--out=d.npz") == 0
-    arguments = ["--seeds=1", "--direction=0", "--directions=d.npz", "--out=a.npz"]
+    arguments = ["--seeds=1", "--direction=0", "--directions=d.npz", "--out=a.npz", "--force"]
     for network, note in [
         (CONFIG_F, ""),
         (STYLEGAN1, "Note: d.npz is of another network: generator 'Generator', here 'GeneratorStyleGAN1', synthesis"),
@@ -278,6 +279,58 @@ def test_the_picture_beside_takes_nobodys_place(arguments, monkeypatch, capsys):
     assert os.listdir() == ["mine.jpg"]
     assert command(*arguments, "--force") == 0
     assert read_picture("mine.jpg").shape[0] == 32
+
+
+RESULTS = [
+    (["average", "--seeds=1", "--out=a.npz"], "a.npz", "--out"),
+    (["interpolate", "--seeds=1,2", "--steps=2", "--out=a.npz"], "a.npz", "--out"),
+    (["find-directions", "--out=a.npz"], "a.npz", "--out"),
+    (["find-directions", "--out=b.npz", "--sheet=a.png", "--count=1"], "a.png", "--sheet"),
+    (["edit", "--seeds=1", "--direction=0", "--out=a.npz"], "a.npz", "--out"),
+    (["edit", "--seeds=1", "--direction=0", "--strip=a.png"], "a.png", "--strip"),
+    (["edit", "--seeds=1", "--direction=0", "--film=a.gif", "--fps=4", "--duration-sec=1"], "a.gif", "--film"),
+    (["edit", "--seeds=1", "--direction=0", "--outdir=."], "edit.png", "--outdir"),
+    (["average", "--seeds=1", "--outdir=."], "average.npz", "--outdir"),
+]
+
+
+@pytest.mark.parametrize("arguments, name, option", RESULTS)
+def test_a_result_takes_the_place_of_a_file_only_if_forced(arguments, name, option, monkeypatch, capsys):
+    with open(name, "wb") as file:
+        file.write(b"mine")
+    arguments = [*arguments, f"--network={CONFIG_F}"]
+    with monkeypatch.context() as patched:
+        patched.setattr("tf_stylegan.cli.load_tensorflow", None)  # it shows before
+        assert command(*arguments) == 2
+    errors = capsys.readouterr().err
+    expected = f"{name} is there already; remove it, or choose another {option}; --force writes over it\n"
+    assert errors.startswith("error: ") and errors.endswith(expected) and errors.count("\n") == 1
+    assert os.listdir() == [name] and os.path.getsize(name) == 4
+    assert command(*arguments, "--force") == 0
+    assert os.path.getsize(name) > 4
+
+
+READERS = [
+    ["average", "--seeds=1,in.npz"],
+    ["average", "--dlatents=in.npz"],
+    ["interpolate", "--seeds=1,in.npz"],
+    ["find-directions", "--sheet", "--seeds=in.npz"],
+    ["edit", "--direction=0", "--dlatents=in.npz"],
+    ["edit", "--direction=0", "--seeds=1", "--directions=in.npz"],
+]
+
+
+@pytest.mark.parametrize("out", ["in.npz", "link.npz"])
+@pytest.mark.parametrize("arguments", READERS)
+def test_what_is_read_is_not_written_even_if_forced(arguments, out, monkeypatch, capsys):
+    with open("in.npz", "wb") as file:
+        file.write(b"photo")
+    os.symlink("in.npz", "link.npz")
+    monkeypatch.setattr("tf_stylegan.cli.load_tensorflow", None)  # it shows before
+    assert command(*arguments, f"--network={CONFIG_F}", f"--out={out}", "--force") == 2
+    expected = f"error: {out} is one of the files that are read; choose another --out\n"
+    assert capsys.readouterr().err == expected
+    assert sorted(os.listdir()) == ["in.npz", "link.npz"] and os.path.getsize("in.npz") == 5
 
 
 @pytest.mark.parametrize("arguments", [["average", "--seeds=1"], ["interpolate", "--seeds=1,2"]])

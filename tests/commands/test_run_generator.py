@@ -270,6 +270,24 @@ def test_progan_and_grey(tmp_path, command, capsys):
         assert os.listdir(tmp_path / "out") == ["1-2-sightseeding.mp4"]
 
 
+@pytest.mark.parametrize("form", ["mp4", "webm", "png"])
+def test_a_film_takes_the_place_of_another_only_if_forced(tmp_path, form, monkeypatch, capsys):
+    arguments = ["circular-video", "--seed=1", "--fps=10", f"--format={form}", f"--outdir={tmp_path}"]
+    assert run(*arguments, "--duration-sec=0.2") == 0
+    (path,) = tmp_path.iterdir()
+    capsys.readouterr()
+    with monkeypatch.context() as patched:
+        patched.setattr("tf_stylegan.pictures.painter.Painter._in_batches", None)  # it shows before a frame is drawn
+        assert run(*arguments, "--duration-sec=0.5") == 2
+    hint = "--force writes over files only" if form == "png" else "--force writes over it"
+    expected = f"error: {path} is there already; remove it, or choose another --outdir; {hint}\n"
+    assert capsys.readouterr().err == expected
+    assert len(read_film(path)[0]) == 2
+    assert run(*arguments, "--duration-sec=0.5", "--force") == (2 if form == "png" else 0)
+    assert len(read_film(path)[0]) == (2 if form == "png" else 5)
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_a_numbered_folder(tmp_path):
     arguments = ["--seeds=1", "--duration-sec=0.1", f"--result-dir={tmp_path}"]
     for number in range(2):

@@ -309,6 +309,17 @@ def test_mistakes_are_one_line(folder, capsys, arguments, words):
     assert (code, lines, len(errors)) == (2, [], 1) and errors[0].startswith("error: ") and words in errors[0]
 
 
+@pytest.mark.parametrize("other", ["x", "./x", "link"])
+def test_page_and_json_are_two_files(folder, tmp_path, capsys, other):
+    good_folder(folder, 2)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "link").symlink_to("x")
+    code, lines, errors = run(capsys, folder, f"--report={tmp_path}/out/x", f"--json={tmp_path}/out/{other}")
+    assert (code, lines, len(errors)) == (2, [], 1)
+    assert errors[0].startswith("error: --json and --report are the same file, ")
+    assert os.listdir(tmp_path / "out") == ["link"]
+
+
 def test_no_file_of_the_folder_is_overwritten(folder, capsys):
     good_folder(folder, 2)
     (folder / "dataset.json").write_text("{}")

@@ -1,5 +1,6 @@
 """Films as files: what is in them, and that there is a whole one or none."""
 
+import errno
 import os
 import signal
 import stat
@@ -26,8 +27,8 @@ def picture(number, height=45, width=61, channels=3):
     return np.stack([127.5 + 120 * wave for wave in waves[:channels]], axis=-1).astype(np.uint8)
 
 
-def write(path, form="mp4", fps=30, frames=FRAMES, **shape):
-    with video.FilmWriter(path, fps, form) as film:
+def write(path, form="mp4", fps=30, frames=FRAMES, force=False, **shape):
+    with video.FilmWriter(path, fps, form, force=force) as film:
         for number in range(frames):
             film.write(picture(number, **shape))
 
@@ -122,10 +123,36 @@ def test_a_gif_never_ends(tmp_path):
     assert b"NETSCAPE2.0\x03\x01\x00\x00" in (tmp_path / "film.gif").read_bytes()
 
 
-def test_a_film_takes_the_place_of_an_older_one(tmp_path):
+def test_a_film_takes_the_place_of_an_older_one_only_if_forced(tmp_path):
     (tmp_path / "film.mp4").write_bytes(b"old")
-    write(tmp_path / "film.mp4", frames=2)
+    with pytest.raises(UserError, match="is there already"):
+        video.FilmWriter(tmp_path / "film.mp4", 30).__enter__()
+    assert (tmp_path / "film.mp4").read_bytes() == b"old"
+    write(tmp_path / "film.mp4", frames=2, force=True)
     assert len(read_film(tmp_path / "film.mp4")[0]) == 2
+    assert os.listdir(tmp_path) == ["film.mp4"]
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+@pytest.mark.parametrize("form", ["mp4", "png"])
+def test_of_two_films_at_once_the_first_to_end_stays(tmp_path, monkeypatch, form, is_late):
+    path = tmp_path / f"film{video.FORMATS[form].ending}"
+    problem = "Directory not empty" if form == "png" and is_late else "is there already"
+    with pytest.raises(UserError, match=problem), video.FilmWriter(path, 30, form) as second:
+        second.write(picture(0))
+        write(path, form, frames=3)
+        if is_late:  # the first ends after the second has looked
+            monkeypatch.setattr(second, "_check_free", lambda: None)
+    assert len(read_film(path)[0]) == 3
+    assert os.listdir(tmp_path) == [path.name]
+
+
+def test_a_file_system_without_links(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", refuse)
+    write(tmp_path / "film.mp4", frames=2)
     assert os.listdir(tmp_path) == ["film.mp4"]
 
 
@@ -162,7 +189,7 @@ def test_a_folder_of_frames_is_for_all_to_read(tmp_path):
 def test_an_interrupted_film_leaves_nothing(tmp_path, form, error):
     (tmp_path / "film.mp4").write_bytes(b"old")
     path = str(tmp_path / "film") + video.FORMATS[form].ending
-    with pytest.raises(error), video.FilmWriter(path, 30, form) as film:
+    with pytest.raises(error), video.FilmWriter(path, 30, form, force=True) as film:
         for number in range(5):
             film.write(picture(number))
         raise error
@@ -326,7 +353,7 @@ def test_a_small_letter_is_the_same_rate(tmp_path, small, large, bits):
     made = []
     for bitrate in (small, large):
         assert video.bits_of(bitrate) == bits
-        with video.FilmWriter(tmp_path / "film.mp4", 30, "mp4", bitrate) as film:
+        with video.FilmWriter(tmp_path / "film.mp4", 30, "mp4", bitrate, force=True) as film:
             for number in range(4):
                 film.write(picture(number))
         made.append((tmp_path / "film.mp4").read_bytes())

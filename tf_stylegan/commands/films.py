@@ -9,6 +9,7 @@ from tf_stylegan.commands.options import (
     add_film_options,
     add_grid,
     check_film,
+    check_free,
     ends_of,
     finite,
     open_painter,
@@ -98,6 +99,7 @@ def _film(commands, name, run, text, psi=None, seconds=30.0):
         choices=list(video.FORMATS),
         help="H.264, VP9, GIF, or a folder of frames (default: %(default)s)",
     )
+    cli.add_switch(parser, "--force", help="write over a film of the same name in --outdir")
     parser.set_defaults(run=run)
     return parser
 
@@ -248,5 +250,8 @@ def _open(args):
 
 def _record(args, film, name):
     check_film(args, film, args.format)
+    name += video.FORMATS[args.format].ending
+    if args.outdir:  # other folders are new
+        check_free(os.path.join(args.outdir, name), "--outdir", args.force, is_folder=args.format == "png")
     with output_folder(args) as folder:
-        record_film(args, film, args.format, os.path.join(folder, name + video.FORMATS[args.format].ending))
+        record_film(args, film, args.format, os.path.join(folder, name))

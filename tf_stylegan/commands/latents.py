@@ -14,6 +14,7 @@ from tf_stylegan.commands.options import (
     add_grid,
     check_files_only,
     check_film,
+    check_free,
     ends_of,
     file_name,
     note,
@@ -43,6 +44,7 @@ def add_commands(commands):
     _add_file(found, "--sheet", f"also draw them: a row for each direction and picture, {_endings(FORMATS)}")
     found.add_argument("--seeds", default="0-2", metavar="LIST", help=f"of the sheet: {SOURCES} (default: %(default)s)")
     _add_strength(found)
+    _add_force(found)
     found.set_defaults(run=find_directions)
 
     edit = commands.add_parser("edit", help="pictures moved along directions: strips and films", allow_abbrev=False)
@@ -66,6 +68,7 @@ def add_commands(commands):
     _add_file(edit, "--out", "the strip's latents, .npz for --dlatents")
     add_film_options(edit, 6.0, " of the film")
     add_grid(edit, of=" of the film")
+    _add_force(edit)
     edit.set_defaults(run=edit_pictures)
 
     mean = commands.add_parser("average", help="the mean w of some pictures, and its picture", allow_abbrev=False)
@@ -121,7 +124,11 @@ def _add_out(parser, stem):
         help=f"latents to write, for --dlatents; the picture goes beside (default: {stem}.npz in the results' folder)",
     )
     parser.add_argument("--format", default="png", choices=list(FORMATS), help="of the picture (default: %(default)s)")
-    cli.add_switch(parser, "--force", help="write over a picture that is there already, beside --out")
+    _add_force(parser)
+
+
+def _add_force(parser):
+    cli.add_switch(parser, "--force", help="write over files that are there already, but never over one that is read")
 
 
 def _endings(endings):
@@ -137,6 +144,8 @@ def find_directions(args):
     sheet_form = _form(args.sheet, "--sheet", FORMATS, "png")
     keyframes, (first, last) = parse_keyframes(args.seeds), _strengths(args)
     _check_out(args.out)
+    wanted = {"out": (args.out or "", "directions.npz"), "sheet": (args.sheet, "directions.png")}
+    _check_free(args, keyframes, wanted)
     if args.layers is not None:
         parse_styles(args.layers, None, "--layers")
     painter = open_painter(args)
@@ -157,7 +166,7 @@ def find_directions(args):
         columns = [f"{strength:+.3g}" if strength else "0" for strength in strengths]
         sheet = ContactSheet(captions, columns, painter.picture_shape, len(edits) // len(found))
         check_picture(1, 1, sheet.shape, sheet_form)
-    with _places(args, out=(args.out or "", "directions.npz"), sheet=(args.sheet, "directions.png")) as places:
+    with _places(args, wanted) as places:
         if args.sheet is not None:
             pixels = sheet.filled(tqdm(edits.pictures(strengths), "rows", len(edits), disable=None, leave=False))
         found.save(places["out"])
@@ -199,11 +208,14 @@ def edit_pictures(args):
         args.film = os.path.normpath(args.film)  # a folder may end in a slash
     if args.film and not os.path.splitext(args.film)[1]:
         film_form = "png"
-        _check_new(args.film, "--film")
+        check_free(args.film, "--film", args.force, is_folder=True)
+        _check_place(args.film)
     else:
         film_form = _form(args.film, "--film", _FILMS, "mp4")
     if args.out:
         _check_out(args.out)
+    wanted = {"strip": (args.strip, "edit.png"), "film": (args.film, "edit.mp4"), "out": (args.out, "edit.npz")}
+    _check_free(args, [*keyframes, args.directions], wanted)
     if args.layers is not None:
         parse_styles(args.layers, None, "--layers")
     if args.film is not None:
@@ -234,8 +246,7 @@ def edit_pictures(args):
     if args.film is not None:
         film = edits.film(frames, first, last, args.grid_w, args.grid_h)
         check_film(args, film, film_form)
-    wanted = {"strip": (args.strip, "edit.png"), "film": (args.film, "edit.mp4"), "out": (args.out, "edit.npz")}
-    with _places(args, **wanted) as places:
+    with _places(args, wanted) as places:
         if args.strip is not None:
             sheet = Sheet(len(strengths), len(edits), painter.picture_shape)
             rows = tqdm(edits.pictures(strengths), "rows", len(edits), disable=None, leave=False)
@@ -254,7 +265,7 @@ def edit_pictures(args):
 def average_pictures(args):
     """Saves the mean w of pictures, and draws it."""
     keyframes, has_seeds = _of_pictures(args)
-    beside = _beside(args)
+    wanted = _with_picture(args, keyframes, "average")
     painter = open_painter(args, has_seeds)
     from tf_stylegan.pictures.edits import average, save_dlatents
 
@@ -262,7 +273,7 @@ def average_pictures(args):
         painter = painter.variant(noise_mode="const")  # the mean of many seeds has none of its own
     painter.prepare(1)
     check_picture(1, 1, painter.picture_shape, args.format)
-    with _places(args, out=(args.out or "", "average.npz"), picture=(beside, f"average.{args.format}")) as places:
+    with _places(args, wanted) as places:
         dlatents, count = average(painter, keyframes)
         picture = painter.draw(dlatents)[0]
         save_dlatents(places["out"], dlatents)
@@ -277,7 +288,7 @@ def interpolate_pictures(args):
     keyframes, has_seeds = _of_pictures(args)
     if not 2 <= args.steps <= _MOST_STEPS:
         raise UserError(f"--steps={args.steps} must be from 2, the two ends, to {_MOST_STEPS}")
-    beside = _beside(args)
+    wanted = _with_picture(args, keyframes, "interpolation")
     painter = open_painter(args, has_seeds)
     from tf_stylegan.pictures.edits import Path, save_dlatents
     from tf_stylegan.pictures.sources import sources_of
@@ -287,8 +298,7 @@ def interpolate_pictures(args):
     legs = len(sources) - 1
     painter.prepare(1)
     check_picture(args.steps, legs, painter.picture_shape, args.format)
-    wanted = {"out": (args.out or "", "interpolation.npz"), "picture": (beside, f"interpolation.{args.format}")}
-    with _places(args, **wanted) as places:
+    with _places(args, wanted) as places:
         sheet = Sheet(args.steps, legs, painter.picture_shape)
         for number, picture in enumerate(tqdm(path.pictures(), "pictures", len(path), disable=None, leave=False)):
             leg, step = divmod(number, args.steps - 1)
@@ -356,24 +366,32 @@ def _check_out(path):
         _check_place(path)
 
 
-def _check_new(path, named_by):
-    """UserError for a file or a folder that is there already, since no option names it as one to write over."""
-    if os.path.lexists(path):
-        raise UserError(f"{path} is there already; remove it, or choose another {named_by}")
-    _check_place(path)
+def _check_free(args, inputs, wanted):
+    """UserError for results that would take the place of files, see `check_free`; before the network is opened.
+
+    Args:
+        inputs: files that are read; what is no name of one is passed over.
+        wanted: see `_places`.
+    """
+    inputs = [args.network, *(name for name in inputs if isinstance(name, str))]
+    for option, (path, name) in wanted.items():
+        if path:
+            beside = "--out, beside which it would go"
+            check_free(path, beside if option == "picture" else f"--{option}", args.force, inputs)
+        elif path is not None and args.outdir:  # other folders are new
+            check_free(os.path.join(args.outdir, name), "--outdir", args.force, inputs)
 
 
-def _beside(args):
-    """Where `--out` puts the picture: "" for the results' folder."""
+def _with_picture(args, keyframes, stem):
+    """What `_places` wants for latents and their picture, which goes beside `--out`; both are checked."""
     _check_out(args.out)
-    if args.out is None:
-        return ""
-    path = f"{os.path.splitext(args.out)[0]}.{args.format}"
-    if args.force:
-        _check_place(path)
-    else:
-        _check_new(path, "--out, beside which it would go; --force writes over it")
-    return path
+    beside = ""
+    if args.out is not None:
+        beside = f"{os.path.splitext(args.out)[0]}.{args.format}"
+        _check_place(beside)
+    wanted = {"out": (args.out or "", f"{stem}.npz"), "picture": (beside, f"{stem}.{args.format}")}
+    _check_free(args, keyframes, wanted)
+    return wanted
 
 
 def _check_place(path):
@@ -388,11 +406,11 @@ def _check_place(path):
 
 
 @contextlib.contextmanager
-def _places(args, **wanted):
+def _places(args, wanted):
     """Paths of what is to be written, by option; yields those that were asked for.
 
     Args:
-        wanted: option: (its value, a name in the folder for results where the value is ""); None was not asked for.
+        wanted: {option: (its value, a name in the folder for results where the value is "")}; None was not asked for.
     """
     wanted = {option: pair for option, pair in wanted.items() if pair[0] is not None}
     if all(path for path, _ in wanted.values()):

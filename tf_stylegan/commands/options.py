@@ -207,7 +207,7 @@ def record_film(args, film, form, path):
     """Draws a film into a file and says its name; `check_film` first."""
     from tf_stylegan.pictures.films import record
 
-    with video.FilmWriter(path, args.fps, form, args.bitrate) as writer:
+    with video.FilmWriter(path, args.fps, form, args.bitrate, args.force) as writer:
         record(film, writer)
     say(path)
 
@@ -221,6 +221,28 @@ def _check_folder(option, folder):
         raise UserError(f"{option}= is empty; name a folder, or leave it out")
     if os.path.lexists(folder) and not os.path.isdir(folder):
         raise UserError(f"{option}={folder} is a file, not a folder; choose another")
+
+
+def check_free(path, option, force, inputs=(), is_folder=False):
+    """UserError for a result whose name is taken, before anything heavy is done.
+
+    A folder in the place of a file is left to whoever writes the file.
+
+    Args:
+        option: what the name is from, for messages.
+        force: write over a file, but never over one of the inputs.
+        inputs: names of files that the command reads; what is no file, such as an address, is passed over.
+        is_folder: the result is a folder of frames, which takes the place of nothing.
+    """
+    if any(os.path.exists(path) and os.path.exists(other) and os.path.samefile(path, other) for other in inputs):
+        raise UserError(f"{path} is one of the files that are read; choose another {option}")
+    if is_folder:
+        taken, hint = os.path.lexists(path), "--force writes over files only"
+    else:
+        taken = os.path.lexists(path) and not os.path.isdir(path) and not force
+        hint = "--force writes over it"
+    if taken:
+        raise UserError(f"{path} is there already; remove it, or choose another {option}; {hint}")
 
 
 @contextlib.contextmanager

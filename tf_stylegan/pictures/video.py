@@ -112,24 +112,25 @@ class FilmWriter:
     error, Ctrl-C, or a signal that became an exception, nothing is left; what a killed program left, the next removes.
 
     Args:
-        path: file to write, for "png" a folder that does not exist yet.
+        path: file to write, for "png" a folder; what does not exist yet, nor when the film gets its name.
         fps: frames per second.
         form: "mp4": H.264 that browsers and phones play; "webm": VP9; "gif": endless, one palette for all frames;
             "png": a folder of numbered frames.
         bitrate: bits per second, such as "16M"; for mp4 and webm.
+        force: take the place of a file that is there; of a folder never.
     Raises:
         UserError: the film cannot be written; most reasons show before the first frame is.
     """
 
-    def __init__(self, path, fps, form="mp4", bitrate="16M"):
+    def __init__(self, path, fps, form="mp4", bitrate="16M", force=False):
         check_film(form, None, fps, bitrate)
+        self._force = force
         self.path, self._form, self._fps, self._bitrate = os.fspath(path), form, fps, bitrate
         self._stack = contextlib.ExitStack()
         self._queue, self._error, self._sink, self._thread = queue.Queue(_WAITING_FRAMES), None, None, None
 
     def __enter__(self):
-        if os.path.isdir(self.path) or (self._form == "png" and os.path.lexists(self.path)):
-            raise UserError(f"{self.path} is there already; remove it, or choose another folder")
+        self._check_free()
         try:
             self._folder = self._stack.enter_context(work_folder(os.path.dirname(os.path.abspath(self.path))))
         except OSError as error:
@@ -153,11 +154,31 @@ class FilmWriter:
                 self._thread.join()
                 if self._error is not None:
                     raise self._error
-                os.replace(self._sink.finish(), self.path)
+                self._publish(self._sink.finish())
         except OSError as problem:
             raise self._problem(problem) from problem
         finally:
             self._clean()
+
+    def _check_free(self):
+        if os.path.lexists(self.path) and (os.path.isdir(self.path) or self._form == "png" or not self._force):
+            raise self._taken()
+
+    def _taken(self):
+        return UserError(f"{self.path} is there already; remove it, or choose another folder")
+
+    def _publish(self, made):
+        """Gives the film its name; without `force` not that of a film that another program has finished meanwhile."""
+        self._check_free()
+        if not self._force and os.path.isfile(made):
+            try:
+                os.link(made, self.path)  # which, unlike a new name, replaces nothing
+                return
+            except FileExistsError as error:
+                raise self._taken() from error
+            except OSError:
+                pass  # a file system without links, where the check above is all there is
+        os.replace(made, self.path)
 
     def _start(self, shape):
         height, width, channels = self._shape = shape
