@@ -1,11 +1,9 @@
 """run_generator's tools for latents w: directions to edit along, averages, ways from picture to picture (F6)."""
 
-import contextlib
 import os
 
 from tqdm import tqdm
 
-from tf_stylegan import cli
 from tf_stylegan.commands.options import (
     SOURCES,
     STYLES,
@@ -19,9 +17,20 @@ from tf_stylegan.commands.options import (
     file_name,
     note,
     open_painter,
-    output_folder,
     record_film,
     say,
+)
+from tf_stylegan.commands.outputs import (
+    add_file,
+    add_force,
+    add_out,
+    check_out,
+    check_place,
+    check_results,
+    endings,
+    form_of,
+    places_of,
+    with_picture,
 )
 from tf_stylegan.errors import UserError
 from tf_stylegan.pictures import video, walks
@@ -41,10 +50,10 @@ def add_commands(commands):
     found.add_argument("--layers", metavar="LIST", help=f"styles they are to change: {STYLES} (default: all)")
     found.add_argument("--count", type=int, metavar="N", help="how many, the strongest first (default: 10)")
     found.add_argument("--out", metavar="FILE", help="file to write (default: directions.npz in the results' folder)")
-    _add_file(found, "--sheet", f"also draw them: a row for each direction and picture, {_endings(FORMATS)}")
+    add_file(found, "--sheet", f"also draw them: a row for each direction and picture, {endings(FORMATS)}")
     found.add_argument("--seeds", default="0-2", metavar="LIST", help=f"of the sheet: {SOURCES} (default: %(default)s)")
     _add_strength(found)
-    _add_force(found)
+    add_force(found)
     found.set_defaults(run=find_directions)
 
     edit = commands.add_parser("edit", help="pictures moved along directions: strips and films", allow_abbrev=False)
@@ -63,18 +72,18 @@ def add_commands(commands):
         "--layers", metavar="LIST", help=f"styles to change: {STYLES} (default: those of the directions, else all)"
     )
     _add_strength(edit)
-    _add_file(edit, "--strip", f"a row of pictures for each direction and picture, {_endings(FORMATS)} (the default)")
-    _add_file(edit, "--film", f"there and back without a seam, {_endings(_FILMS)}; without ending: a folder of frames")
-    _add_file(edit, "--out", "the strip's latents, .npz for --dlatents")
+    add_file(edit, "--strip", f"a row of pictures for each direction and picture, {endings(FORMATS)} (the default)")
+    add_file(edit, "--film", f"there and back without a seam, {endings(_FILMS)}; without ending: a folder of frames")
+    add_file(edit, "--out", "the strip's latents, .npz for --dlatents")
     add_film_options(edit, 6.0, " of the film")
     add_grid(edit, of=" of the film")
-    _add_force(edit)
+    add_force(edit)
     edit.set_defaults(run=edit_pictures)
 
     mean = commands.add_parser("average", help="the mean w of some pictures, and its picture", allow_abbrev=False)
     add_drawing_options(mean)
     _add_sources(mean)
-    _add_out(mean, "average")
+    add_out(mean, "average")
     mean.set_defaults(run=average_pictures)
 
     between = commands.add_parser("interpolate", help="a strip from picture to picture, through w", allow_abbrev=False)
@@ -84,7 +93,7 @@ def add_commands(commands):
     between.add_argument(
         "--interp-type", default="linear", choices=list(walks.INTERPOLATIONS), help="(default: %(default)s)"
     )
-    _add_out(between, "interpolation")
+    add_out(between, "interpolation")
     between.set_defaults(run=interpolate_pictures)
 
 
@@ -112,40 +121,16 @@ def _add_steps(parser, text):
     parser.add_argument("--steps", type=int, default=7, metavar="N", help=f"{text} (default: %(default)s)")
 
 
-def _add_file(parser, option, text):
-    """An option that asks for a file, and may name it."""
-    parser.add_argument(option, nargs="?", const="", metavar="FILE", help=text)
-
-
-def _add_out(parser, stem):
-    parser.add_argument(
-        "--out",
-        metavar="FILE",
-        help=f"latents to write, for --dlatents; the picture goes beside (default: {stem}.npz in the results' folder)",
-    )
-    parser.add_argument("--format", default="png", choices=list(FORMATS), help="of the picture (default: %(default)s)")
-    _add_force(parser)
-
-
-def _add_force(parser):
-    cli.add_switch(parser, "--force", help="write over files that are there already, but never over one that is read")
-
-
-def _endings(endings):
-    *first, last = (f".{ending}" for ending in endings)
-    return f"{', '.join(first)} or {last}"
-
-
 # The commands: check what can be checked, open the network, draw, write -----------------------------------------------
 
 
 def find_directions(args):
     """Finds directions, prints and saves them, and draws a sheet of them."""
-    sheet_form = _form(args.sheet, "--sheet", FORMATS, "png")
+    sheet_form = form_of(args.sheet, "--sheet", FORMATS, "png")
     keyframes, (first, last) = parse_keyframes(args.seeds), _strengths(args)
-    _check_out(args.out)
+    check_out(args.out)
     wanted = {"out": (args.out or "", "directions.npz"), "sheet": (args.sheet, "directions.png")}
-    _check_free(args, keyframes, wanted)
+    check_results(args, keyframes, wanted)
     if args.layers is not None:
         parse_styles(args.layers, None, "--layers")
     painter = open_painter(args)
@@ -166,7 +151,7 @@ def find_directions(args):
         columns = [f"{strength:+.3g}" if strength else "0" for strength in strengths]
         sheet = ContactSheet(captions, columns, painter.picture_shape, len(edits) // len(found))
         check_picture(1, 1, sheet.shape, sheet_form)
-    with _places(args, wanted) as places:
+    with places_of(args, wanted) as places:
         if args.sheet is not None:
             pixels = sheet.filled(tqdm(edits.pictures(strengths), "rows", len(edits), disable=None, leave=False))
         found.save(places["out"])
@@ -203,19 +188,19 @@ def edit_pictures(args):
         args.strip = ""
     keyframes, (first, last) = list(dict.fromkeys(_keyframes(args))), _strengths(args)
     indices = list(dict.fromkeys(parse_seeds(args.direction, "--direction", in_order=True)))
-    strip_form = _form(args.strip, "--strip", FORMATS, "png")
+    strip_form = form_of(args.strip, "--strip", FORMATS, "png")
     if args.film:
         args.film = os.path.normpath(args.film)  # a folder may end in a slash
     if args.film and not os.path.splitext(args.film)[1]:
         film_form = "png"
         check_free(args.film, "--film", args.force, is_folder=True)
-        _check_place(args.film)
+        check_place(args.film)
     else:
-        film_form = _form(args.film, "--film", _FILMS, "mp4")
+        film_form = form_of(args.film, "--film", _FILMS, "mp4")
     if args.out:
-        _check_out(args.out)
+        check_out(args.out)
     wanted = {"strip": (args.strip, "edit.png"), "film": (args.film, "edit.mp4"), "out": (args.out, "edit.npz")}
-    _check_free(args, [*keyframes, args.directions], wanted)
+    check_results(args, [*keyframes, args.directions], wanted)
     if args.layers is not None:
         parse_styles(args.layers, None, "--layers")
     if args.film is not None:
@@ -246,7 +231,7 @@ def edit_pictures(args):
     if args.film is not None:
         film = edits.film(frames, first, last, args.grid_w, args.grid_h)
         check_film(args, film, film_form)
-    with _places(args, wanted) as places:
+    with places_of(args, wanted) as places:
         if args.strip is not None:
             sheet = Sheet(len(strengths), len(edits), painter.picture_shape)
             rows = tqdm(edits.pictures(strengths), "rows", len(edits), disable=None, leave=False)
@@ -265,7 +250,7 @@ def edit_pictures(args):
 def average_pictures(args):
     """Saves the mean w of pictures, and draws it."""
     keyframes, has_seeds = _of_pictures(args)
-    wanted = _with_picture(args, keyframes, "average")
+    wanted = with_picture(args, keyframes, "average")
     painter = open_painter(args, has_seeds)
     from tf_stylegan.pictures.edits import average, save_dlatents
 
@@ -273,7 +258,7 @@ def average_pictures(args):
         painter = painter.variant(noise_mode="const")  # the mean of many seeds has none of its own
     painter.prepare(1)
     check_picture(1, 1, painter.picture_shape, args.format)
-    with _places(args, wanted) as places:
+    with places_of(args, wanted) as places:
         dlatents, count = average(painter, keyframes)
         picture = painter.draw(dlatents)[0]
         save_dlatents(places["out"], dlatents)
@@ -288,7 +273,7 @@ def interpolate_pictures(args):
     keyframes, has_seeds = _of_pictures(args)
     if not 2 <= args.steps <= _MOST_STEPS:
         raise UserError(f"--steps={args.steps} must be from 2, the two ends, to {_MOST_STEPS}")
-    wanted = _with_picture(args, keyframes, "interpolation")
+    wanted = with_picture(args, keyframes, "interpolation")
     painter = open_painter(args, has_seeds)
     from tf_stylegan.pictures.edits import Path, save_dlatents
     from tf_stylegan.pictures.sources import sources_of
@@ -298,7 +283,7 @@ def interpolate_pictures(args):
     legs = len(sources) - 1
     painter.prepare(1)
     check_picture(args.steps, legs, painter.picture_shape, args.format)
-    with _places(args, wanted) as places:
+    with places_of(args, wanted) as places:
         sheet = Sheet(args.steps, legs, painter.picture_shape)
         for number, picture in enumerate(tqdm(path.pictures(), "pictures", len(path), disable=None, leave=False)):
             leg, step = divmod(number, args.steps - 1)
@@ -346,78 +331,3 @@ def _strengths(args):
     elif not 2 <= args.steps <= _MOST_STEPS:
         raise UserError(f"--steps={args.steps} must be from 2, the two ends, to {_MOST_STEPS}")
     return first, last
-
-
-def _form(path, option, forms, default):
-    """The format of a file by its ending, one of `forms`; `default` where it has no name of its own."""
-    if not path:
-        return default
-    form = os.path.splitext(path)[1][1:].lower()
-    if form not in forms:
-        raise UserError(f"{option}={path} must end in {_endings(forms)}")
-    _check_place(path)
-    return form
-
-
-def _check_out(path):
-    if path is not None:
-        if not path.lower().endswith(".npz"):
-            raise UserError(f"--out={path} must end in .npz")
-        _check_place(path)
-
-
-def _check_free(args, inputs, wanted):
-    """UserError for results that would take the place of files, see `check_free`; before the network is opened.
-
-    Args:
-        inputs: files that are read; what is no name of one is passed over.
-        wanted: see `_places`.
-    """
-    inputs = [args.network, *(name for name in inputs if isinstance(name, str))]
-    for option, (path, name) in wanted.items():
-        if path:
-            beside = "--out, beside which it would go"
-            check_free(path, beside if option == "picture" else f"--{option}", args.force, inputs)
-        elif path is not None and args.outdir:  # other folders are new
-            check_free(os.path.join(args.outdir, name), "--outdir", args.force, inputs)
-
-
-def _with_picture(args, keyframes, stem):
-    """What `_places` wants for latents and their picture, which goes beside `--out`; both are checked."""
-    _check_out(args.out)
-    beside = ""
-    if args.out is not None:
-        beside = f"{os.path.splitext(args.out)[0]}.{args.format}"
-        _check_place(beside)
-    wanted = {"out": (args.out or "", f"{stem}.npz"), "picture": (beside, f"{stem}.{args.format}")}
-    _check_free(args, keyframes, wanted)
-    return wanted
-
-
-def _check_place(path):
-    """UserError, before anything is drawn, for a file that cannot be written."""
-    folder = os.path.dirname(path) or "."
-    if not os.path.isdir(folder):
-        raise UserError(f"could not write {path}: there is no folder {folder}")
-    if os.path.exists(path) and not os.path.isfile(path):
-        raise UserError(f"could not write {path}: it is {'a folder' if os.path.isdir(path) else 'a device'}")
-    if not os.access(folder, os.W_OK):
-        raise UserError(f"could not write {path}: no permission")
-
-
-@contextlib.contextmanager
-def _places(args, wanted):
-    """Paths of what is to be written, by option; yields those that were asked for.
-
-    Args:
-        wanted: {option: (its value, a name in the folder for results where the value is "")}; None was not asked for.
-    """
-    wanted = {option: pair for option, pair in wanted.items() if pair[0] is not None}
-    if all(path for path, _ in wanted.values()):
-        yield {option: path for option, (path, _) in wanted.items()}
-        return
-    with output_folder(args) as folder:
-        places = {option: path or os.path.join(folder, name) for option, (path, name) in wanted.items()}
-        for path in places.values():
-            _check_place(path)  # all of them, rather than half a result
-        yield places
