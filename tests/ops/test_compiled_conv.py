@@ -97,6 +97,18 @@ def test_bfloat16(compiled, monkeypatch):
         assert_close(tf.cast(ours, tf.float32), tf.cast(theirs, tf.float32), 0.02)
 
 
+@pytest.mark.parametrize("which", [conv2d, upsample_conv_2d, conv_downsample_2d])
+def test_bfloat16_where_the_processor_does_not_multiply_it(compiled, monkeypatch, which):
+    """TensorFlow's convolutions are very slow there, those of gradients too."""
+    x, w = tf.cast(normal(2, 16, 16, 32), tf.bfloat16), tf.cast(normal(3, 3, 32, 24), tf.bfloat16)
+    for multiplies in (False, True):
+        monkeypatch.setattr(compiled_conv, "_multiplies_bfloat16", lambda multiplies=multiplies: multiplies)
+        assert ("TfStylegan>Conv2d" in graph_ops(which, x, w)) != multiplies
+        for ours, theirs in zip(*both(monkeypatch, orders(which), x, w)):
+            assert ours.dtype == theirs.dtype == tf.bfloat16
+            assert_close(tf.cast(ours, tf.float32), tf.cast(theirs, tf.float32), 0.03)
+
+
 def test_what_compiled_convolutions_do_not_take_is_left_to_tensorflow(compiled):
     x, style = normal(1, 8, 8, 4), normal(1, 4)
     long = modulated_conv2d(x, normal(3, 3, 4, 4), style, up=True, resample_kernel=[1] * 18)

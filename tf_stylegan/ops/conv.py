@@ -18,7 +18,8 @@ def conv2d(x, w, impl="auto"):
     """Plain convolution, stride 1, size kept. x `[N, H, W, I]`, w `[k, k, I, O]` with odd k → `[N, H, W, O]`.
 
     impl: here and below "auto", "custom" or "reference", see `ops.loader`. Convolutions are compiled for CPUs, float32
-    (fused layers: bfloat16 too), sizes known when a graph is traced, and up to 16 taps; all else is TensorFlow's.
+    (fused layers, and all where the processor does not multiply bfloat16: bfloat16 too), sizes known when a graph is
+    traced, and up to 16 taps; all else is TensorFlow's.
     """
     _check("conv2d", x, w, odd=True)
     if compiled_conv.usable(x, w, impl):
