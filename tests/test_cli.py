@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tf_stylegan import cli
+from tf_stylegan import cli, files
 from tf_stylegan.errors import UserError
 from tf_stylegan.training.devices import make_strategy
 
@@ -124,7 +124,7 @@ def test_a_gpu_that_cannot_be_used_is_explained(monkeypatch):
 def test_what_is_written_to_a_terminal_that_is_left_goes_nowhere(capfd):
     stderr = os.dup(2)
     try:
-        cli.leave([2])
+        files.leave([2])
         os.write(2, b"lost")
     finally:
         os.dup2(stderr, 2)

@@ -11,6 +11,7 @@ import tempfile
 
 from absl.flags import argparse_flags
 
+from tf_stylegan import files
 from tf_stylegan.errors import UserError
 
 
@@ -71,12 +72,12 @@ def run(function, *args, **kwargs):
         print(f"error: no permission for {error.filename}; change it, or the user you are", file=sys.stderr)
         return 2
     except BrokenPipeError:  # who reads the output, `head` for one, has seen enough
-        leave([sys.stdout.fileno()])  # or Python complains when it flushes
+        files.leave([sys.stdout.fileno()])  # or Python complains when it flushes
         return 141
     except OSError as error:
         if not _is_output(error):
             raise
-        leave([sys.stdout.fileno()])
+        files.leave([sys.stdout.fileno()])
         print(f"error: could not write what the command prints: {error.strerror}; free some space", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -101,14 +102,6 @@ def _is_output(error):
 def terminals():
     """Those of standard output and error that are terminals."""
     return [number for number in (1, 2) if os.isatty(number)]
-
-
-def leave(numbers):
-    """What is written to these `terminals` from now on goes nowhere: they are gone, and writing would be an error."""
-    for number in numbers:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, number)
-        os.close(nowhere)
 
 
 def load_tensorflow():

@@ -9,7 +9,6 @@ import os
 import platform
 import subprocess
 import sys
-from pathlib import Path
 
 from tf_stylegan import cli
 
@@ -91,10 +90,9 @@ def machine():
 
 def instruction_sets():
     """ ", AVX2, AVX-512, …" as far as Linux tells."""
-    try:
-        flags = set(Path("/proc/cpuinfo").read_text(encoding="utf-8").split())
-    except OSError:
-        return ""
+    from tf_stylegan.ops import loader
+
+    flags = loader.cpu_flags()
     names = {"avx2": "AVX2", "avx512f": "AVX-512", "avx512_bf16": "AVX-512 bfloat16", "amx_bf16": "AMX bfloat16"}
     return "".join(f", {name}" for flag, name in names.items() if flag in flags)
 

@@ -138,6 +138,14 @@ def locked(folder):
         os.close(descriptor)
 
 
+def leave(numbers):
+    """What is written to these descriptors from now on goes nowhere: nobody is there, and writing would be an error."""
+    for number in numbers:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, number)
+        os.close(nowhere)
+
+
 class Log:
     """Prints lines and appends them to `log.txt`; tqdm bars on the terminal are left whole.
 
@@ -161,9 +169,7 @@ class Log:
                 tqdm.write(line, file=sys.stdout)
                 sys.stdout.flush()
         except OSError:
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, sys.stdout.fileno())  # also for what Python still has to say there when it ends
-            os.close(nowhere)
+            leave([sys.stdout.fileno()])  # also for what Python still has to say there when it ends
         if self._file:
             with contextlib.suppress(OSError):
                 self._file.write(f"{line}\n")

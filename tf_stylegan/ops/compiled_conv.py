@@ -8,8 +8,6 @@ computed again from the pieces.
 
 import contextlib
 import contextvars
-import functools
-from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
@@ -45,13 +43,10 @@ def fuses(x, w, fir=None, impl="auto"):
     return x.dtype in (tf.float32, tf.bfloat16) and few and not _in_pieces.get() and _takes(x, w, impl)
 
 
-@functools.cache
 def _multiplies_bfloat16():
     """Whether this processor does; TensorFlow's convolutions in bfloat16 take four times those in float32 if not."""
-    try:
-        return "avx512_bf16" in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").split()
-    except OSError:
-        return True
+    flags = loader.cpu_flags()
+    return not flags or "avx512_bf16" in flags
 
 
 def _takes(x, w, impl):

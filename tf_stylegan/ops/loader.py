@@ -117,6 +117,16 @@ def library():
     return Library(ops, path, why)
 
 
+@functools.cache
+def cpu_flags():
+    """What this processor can do, in Linux's words; empty where nobody tells."""
+    try:
+        found = re.search(r"^flags\s*:(.*)", Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace"), re.M)
+    except OSError:
+        found = None
+    return frozenset(found[1].split() if found else ())
+
+
 def has_gpu():
     """Whether TensorFlow may use a GPU here."""
     return bool(tf.config.get_visible_devices("GPU"))

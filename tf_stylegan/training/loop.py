@@ -260,6 +260,6 @@ class Loop:
             raise KeyboardInterrupt
         self.stop_signal = number
         if number == signal.SIGHUP:
-            cli.leave(self.terminals)
+            files.leave(self.terminals)
         with contextlib.suppress(RuntimeError):  # the signal came in the middle of writing another line
             self.log(f"{signal.Signals(number).name}: finishing this step, then saving (again to stop at once)")
